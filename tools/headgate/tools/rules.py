@@ -1,0 +1,58 @@
+"""What an operator said of tools and upstreams, already merged: defaults < upstream < tool."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+ToolClass = Literal["read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` calls in any `period_s` seconds on average, of which `burst` may go at once."""
+
+    count: int
+    period_s: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRules:
+    """One tool's rules. `None` means that the operator said nothing."""
+
+    kind: ToolClass | None = None
+    timeout_s: float = 30.0
+    retries: int = 2
+    rate: Rate | None = None
+    concurrency: int | None = None
+    result_limit: int | None = None
+    """Bytes of this tool's data that a reply may carry."""
+    resource: str | None = None
+    """A name for what a call touches, with `{argument}` slots, such as `order:{order_id}`."""
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRules:
+    """One upstream's rules, and those of its tools by the upstream's own tool names."""
+
+    trust_annotations: bool = True
+    concurrency: int = 16
+    rate: Rate | None = None
+    include: tuple[str, ...] = ()
+    """Globs; empty means every tool."""
+    exclude: tuple[str, ...] = ()
+    every_tool: ToolRules = field(default_factory=ToolRules)
+    """The rules of a tool that has none of its own."""
+    tools: Mapping[str, ToolRules] = field(default_factory=dict[str, ToolRules])
+
+    def of(self, tool: str) -> ToolRules:
+        """Rules of the tool that the upstream calls `tool`."""
+        return self.tools.get(tool, self.every_tool)
+
+    def admits(self, tool: str) -> bool:
+        """Whether `tool` is listed and callable under `include` and `exclude`."""
+        if self.include and not any(fnmatchcase(tool, glob) for glob in self.include):
+            return False
+        return not any(fnmatchcase(tool, glob) for glob in self.exclude)
