@@ -1,0 +1,130 @@
+"""Every tool that can be called right now, by any of its names."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, cast
+
+from headgate.tools.classify import classify
+from headgate.tools.names import SEPARATOR, offered_name, with_hash
+from headgate.tools.rules import ToolClass, ToolRules, UpstreamRules
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One upstream tool as headgate offers it."""
+
+    upstream: str
+    name: str
+    """The upstream's own name for it."""
+    qualified: str
+    """The name it is offered under, unique in the catalogue."""
+    kind: ToolClass
+    reason: str
+    rules: ToolRules
+    definition: Mapping[str, Any]
+    """What the upstream declared, untouched."""
+
+    @property
+    def description(self) -> str:
+        """The upstream's description, or an empty text."""
+        found = self.definition.get("description")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of the arguments; one that admits every object where the upstream gave none."""
+        found = self.definition.get("inputSchema")
+        return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {"type": "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one upstream listed, with its rules. An upstream that is not up has a reason and may have old tools."""
+
+    upstream: str
+    rules: UpstreamRules
+    definitions: tuple[Mapping[str, Any], ...] = ()
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Why a name stands for no tool."""
+
+    code: Literal["UNKNOWN_TOOL", "UPSTREAM_UNAVAILABLE"]
+    """`UNKNOWN_TOOL`, or `UPSTREAM_UNAVAILABLE` where the upstream is not up and so cannot say."""
+    message: str
+
+
+class Catalogue:
+    """An immutable snapshot: a later listing makes a new one."""
+
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        """Offer every tool that the upstreams' rules admit, in listed order."""
+        self._unavailable: dict[str, str | None] = {}
+        self._by_name: dict[str, Tool] = {}
+        self._by_own_name: dict[tuple[str, str], Tool] = {}
+        self._by_bare_name: dict[str, list[Tool]] = {}
+        for listing in listings:
+            self._unavailable[listing.upstream] = listing.unavailable
+            for definition in listing.definitions:
+                self._offer(listing, definition)
+        self.tools: tuple[Tool, ...] = tuple(self._by_name.values())
+
+    def _offer(self, listing: Listing, definition: Mapping[str, Any]) -> None:
+        name = definition.get("name")
+        if not isinstance(name, str) or not name or not listing.rules.admits(name):
+            return
+        if (listing.upstream, name) in self._by_own_name:
+            return
+        rules = listing.rules.of(name)
+        kind, reason = classify(definition, rules, trusted=listing.rules.trust_annotations)
+        qualified = offered_name(listing.upstream, name)
+        if qualified in self._by_name:
+            qualified = with_hash(qualified, f"{listing.upstream}{SEPARATOR}{name}")
+        tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition)
+        self._by_name[qualified] = tool
+        self._by_own_name[listing.upstream, name] = tool
+        self._by_bare_name.setdefault(name, []).append(tool)
+
+    def find(self, name: str) -> Tool | NotFound:
+        """The tool called `upstream__tool`, `upstream.tool`, or by its bare name where that is unique."""
+        tool = self._by_name.get(name)
+        if tool is not None:
+            return tool
+        for separator in (SEPARATOR, "."):
+            upstream, found, own = name.partition(separator)
+            if found and upstream in self._unavailable:
+                return self._by_own_name.get((upstream, own)) or self._missing_in(upstream, own)
+        bare = self._by_bare_name.get(name, [])
+        if len(bare) == 1:
+            return bare[0]
+        if bare:
+            names = ", ".join(tool.qualified for tool in bare)
+            return NotFound("UNKNOWN_TOOL", f'"{name}" could be any of {names}: use the full name')
+        return self._unknown(name)
+
+    def upstream_named_in(self, name: str) -> str | None:
+        """The upstream that `name` is qualified with, where there is one of that name."""
+        for separator in (SEPARATOR, "."):
+            upstream, found, _ = name.partition(separator)
+            if found and upstream in self._unavailable:
+                return upstream
+        tool = self._by_name.get(name)
+        return None if tool is None else tool.upstream
+
+    def _missing_in(self, upstream: str, own: str) -> NotFound:
+        reason = self._unavailable[upstream]
+        if reason is not None:
+            return NotFound("UPSTREAM_UNAVAILABLE", f'upstream "{upstream}" is not available: {reason}')
+        names = [tool.name for tool in self.tools if tool.upstream == upstream]
+        return NotFound("UNKNOWN_TOOL", f'upstream "{upstream}" has no tool "{own}"{_nearest(own, names)}')
+
+    def _unknown(self, name: str) -> NotFound:
+        return NotFound("UNKNOWN_TOOL", f'no tool is called "{name}"{_nearest(name, [*self._by_name])}')
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else "; find_tools searches the tools by words"

@@ -1,0 +1,27 @@
+"""The names under which upstream tools are offered."""
+
+import re
+from hashlib import sha256
+
+MAX_NAME = 48
+"""Clients put a prefix of their own before a tool's name and cut the whole at 60 to 64 characters."""
+
+SEPARATOR = "__"
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
+_HASH_LENGTH = 8
+
+
+def offered_name(upstream: str, tool: str) -> str:
+    """`UPSTREAM__TOOL` within 48 characters of `[A-Za-z0-9_-]`; a longer one is shortened in its middle."""
+    exact = f"{upstream}{SEPARATOR}{tool}"
+    name = _NOT_ALLOWED.sub("_", exact)
+    return name if len(name) <= MAX_NAME else with_hash(name, exact)
+
+
+def with_hash(name: str, exact: str) -> str:
+    """`name` with a hash of `exact` in its middle, for names that are too long or would be taken twice."""
+    digest = sha256(exact.encode()).hexdigest()[:_HASH_LENGTH]
+    room = MAX_NAME - len(digest) - 2
+    head = min(len(name), (room + 1) // 2)
+    tail = min(len(name) - head, room - head)
+    return f"{name[:head]}-{digest}-{name[len(name) - tail :]}" if tail else f"{name[:head]}-{digest}"

@@ -1,0 +1,73 @@
+"""What can become of one call."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["ok", "error", "timeout", "unknown", "skipped", "pending"]
+
+ErrorCode = Literal[
+    "TOOL_ERROR",
+    "UPSTREAM_ERROR",
+    "UPSTREAM_UNAVAILABLE",
+    "UNKNOWN_TOOL",
+    "INVALID_ARGUMENTS",
+    "REFERENCE_NOT_FOUND",
+    "RESULT_TOO_LARGE",
+    "TOOL_TIMEOUT",
+    "OUTCOME_UNKNOWN",
+    "DEPENDENCY_FAILED",
+    "CHAIN_HALTED",
+    "DEADLINE_EXCEEDED",
+    "CANCELLED",
+]
+
+RETRYABLE: frozenset[ErrorCode] = frozenset(
+    ("TOOL_TIMEOUT", "UPSTREAM_UNAVAILABLE", "DEADLINE_EXCEEDED", "DEPENDENCY_FAILED", "CHAIN_HALTED", "CANCELLED")
+)
+"""Codes after which the same call, sent again, may well succeed and cannot have been applied already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call did not end ok."""
+
+    status: Literal["error", "timeout", "unknown", "skipped"]
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an upstream gave back for one call."""
+
+    data: Any
+    """JSON: what references see and the reply carries."""
+    blocks: tuple[dict[str, Any], ...] = ()
+    """Images, audio and resources, as MCP content blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one call. Times are seconds on the clock of whoever drives the schedule."""
+
+    result: Answer | Failure
+    ended_at: float
+    started_at: float | None = None
+    """When it went out; `None` for a call that was never sent."""
+    queued_s: float = 0.0
+    """How long it waited for a permit before that."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call was answered."""
+        return isinstance(self.result, Answer)
+
+    @property
+    def status(self) -> Status:
+        """The contract's word for it."""
+        return "ok" if isinstance(self.result, Answer) else self.result.status
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds between going out and ending; 0 for a call that was never sent."""
+        return 0.0 if self.started_at is None else self.ended_at - self.started_at

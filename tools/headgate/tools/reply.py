@@ -1,0 +1,168 @@
+"""The reply: one envelope for each call, in the order of the request, within the budget."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_json
+
+from headgate.tools.budget import cut, fair_limit, size_of
+from headgate.tools.jsonpath import compile_path
+from headgate.tools.outcome import RETRYABLE, Answer, Failure, Outcome
+from headgate.tools.plan import Plan, Step
+from headgate.tools.refusal import Refusal
+
+MAX_NAMED_FAILURES = 5
+"""Failures that the summary names before it only counts them."""
+_MIN_QUEUED_MS = 5
+"""A shorter wait for a permit says nothing."""
+_ROOM_FOR_MARKS = 48
+"""Bytes of `"truncated":{"bytes":…,"of":…}` that a cut adds to an envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back: the JSON object, the same as text, and the blocks that its `content` fields point at."""
+
+    body: dict[str, Any]
+    text: str
+    blocks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def is_error(self) -> bool:
+        """Whether nothing worked."""
+        return self.body["outcome"] in ("failed", "refused")
+
+
+def refused(refusal: Refusal, batch_id: str) -> Reply:
+    """The reply to a batch of which nothing ran."""
+    problems = [{"code": it.code, "where": it.where, "message": it.message} for it in refusal.problems]
+    count = len(problems)
+    summary = f"refused, nothing ran: {count} problem{'s' if count != 1 else ''}. {refusal.problems[0].message}"
+    body = {"batch_id": batch_id, "outcome": "refused", "summary": summary, "problems": problems}
+    return Reply(body, to_json(body).decode())
+
+
+def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, duration_s: float, limit: int) -> Reply:
+    """The reply to a batch after `duration_s`, in at most about `limit` bytes of JSON.
+
+    A call that has no outcome yet is `pending`.
+    """
+    blocks: list[dict[str, Any]] = []
+    results = [_envelope(step, outcome, blocks) for step, outcome in zip(plan.steps, outcomes, strict=True)]
+    counts = Counter("pending" if outcome is None else outcome.status for outcome in outcomes)
+    serial_s = sum(outcome.duration_s for outcome in outcomes if outcome is not None)
+    body: dict[str, Any] = {
+        "batch_id": batch_id,
+        "outcome": outcome_of(counts),
+        "summary": summary_of(plan, outcomes, counts, duration_s, serial_s),
+        "counts": dict(counts),
+        "duration_ms": _ms(duration_s),
+        "serial_ms": _ms(serial_s),
+        "results": results,
+    }
+    for step, envelope in zip(plan.steps, results, strict=True):
+        if step.tool is not None and step.tool.rules.result_limit is not None:
+            _shorten(envelope, step.tool.rules.result_limit)
+    text = to_json(body)
+    if len(text) > limit:
+        _share(results, limit, len(text))
+        text = to_json(body)
+    return Reply(body, text.decode(), tuple(blocks))
+
+
+def outcome_of(counts: Counter[str]) -> str:
+    """The contract's word for a batch whose calls ended like this."""
+    if counts["pending"]:
+        return "pending"
+    if counts.total() == counts["ok"]:
+        return "ok"
+    return "partial" if counts["ok"] else "failed"
+
+
+def summary_of(
+    plan: Plan, outcomes: Sequence[Outcome | None], counts: Counter[str], duration_s: float, serial_s: float
+) -> str:
+    """One line for the model: how many, how long, how long it would have taken, and what failed."""
+    text = f"{counts['ok']} of {counts.total()} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
+    failed = [
+        f"{step.call.id}: {outcome.result.code}"
+        for step, outcome in zip(plan.steps, outcomes, strict=True)
+        if outcome is not None and isinstance(outcome.result, Failure)
+    ]
+    named = failed[:MAX_NAMED_FAILURES]
+    if len(failed) > len(named):
+        named.append(f"and {len(failed) - len(named)} more")
+    if counts["pending"]:
+        named.append(f"{counts['pending']} still running: get_result has them later")
+    return f"{text}. {', '.join(named)}" if named else text
+
+
+def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    tool = step.call.tool if step.tool is None else step.tool.qualified
+    envelope: dict[str, Any] = {"id": step.call.id, "tool": tool, "class": step.kind}
+    if outcome is None:
+        return envelope | {"status": "pending"}
+    envelope["status"] = outcome.status
+    envelope["duration_ms"] = _ms(outcome.duration_s)
+    if outcome.queued_s * 1000 >= _MIN_QUEUED_MS:
+        envelope["queued_ms"] = _ms(outcome.queued_s)
+    if isinstance(outcome.result, Answer):
+        envelope["data"] = _selected(step, outcome.result.data)
+        if outcome.result.blocks:
+            # The first block of the reply is its text, so the blocks behind it count from 1.
+            first = len(blocks) + 1
+            blocks += outcome.result.blocks
+            envelope["content"] = list(range(first, len(blocks) + 1))
+    else:
+        envelope["error_code"] = outcome.result.code
+        envelope["error"] = outcome.result.message
+        if is_retryable(outcome.result, step):
+            envelope["retryable"] = True
+    return envelope
+
+
+def is_retryable(failure: Failure, step: Step) -> bool:
+    """Whether the same call, sent again, may succeed without being applied twice."""
+    return failure.code in RETRYABLE or (failure.code == "UPSTREAM_ERROR" and step.kind == "read")
+
+
+def _selected(step: Step, data: Any) -> Any:
+    """The parts of `data` that the call asked for: one path gives its value, several give one for each path."""
+    if step.call.select is None:
+        return data
+    if isinstance(step.call.select, str):
+        return _at(step.call.select, data)
+    return {path: _at(path, data) for path in step.call.select} or None
+
+
+def _at(text: str, data: Any) -> Any:
+    path = compile_path(text)
+    matches = path.of(data)
+    return (matches[0] if matches else None) if path.singular else matches
+
+
+def _shorten(envelope: dict[str, Any], limit: int) -> None:
+    """Cut an envelope's data to `limit` bytes, and say so in it."""
+    if "data" not in envelope:
+        return
+    shortened = cut(envelope["data"], limit)
+    if shortened.bytes < shortened.of:
+        before = envelope.get("truncated")
+        envelope["data"] = shortened.data
+        envelope["truncated"] = {"bytes": shortened.bytes, "of": before["of"] if before else shortened.of}
+
+
+def _share(results: Sequence[dict[str, Any]], limit: int, total: int) -> None:
+    """Cut the largest results until the reply fits."""
+    sizes = [size_of(envelope["data"]) if "data" in envelope else 0 for envelope in results]
+    frame = total - sum(sizes) + _ROOM_FOR_MARKS * len(results)
+    share = fair_limit(sizes, max(limit - frame, 0))
+    for envelope, size in zip(results, sizes, strict=True):
+        if size > share:
+            _shorten(envelope, share)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

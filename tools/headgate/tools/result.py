@@ -1,0 +1,53 @@
+"""What an upstream's answer says: the data that references see, and the blocks that are no text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pydantic_core import from_json
+
+from headgate.tools.outcome import Answer, Failure
+
+MAX_ERROR_TEXT = 2_000
+"""Characters of an upstream's own error text that go into an envelope."""
+_INPUT_REQUIRED = "it asks for input from a person, which a call in a batch cannot give: call it directly"
+
+
+def read_result(result: Mapping[str, Any]) -> Answer | Failure:
+    """The answer or failure that a `tools/call` result stands for."""
+    if result.get("resultType") == "input_required":
+        return Failure("error", "UPSTREAM_ERROR", _INPUT_REQUIRED)
+    blocks = _blocks(result)
+    if result.get("isError") is True:
+        return Failure("error", "TOOL_ERROR", _error_text(blocks, result))
+    structured = result.get("structuredContent")
+    texts = [block for block in blocks if block.get("type") == "text"]
+    others = tuple(block for block in blocks if block.get("type") != "text")
+    return Answer(structured if structured is not None else _data_of(texts), others)
+
+
+def _blocks(result: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    content = result.get("content")
+    if not isinstance(content, list):
+        return ()
+    return [cast("dict[str, Any]", block) for block in cast("list[object]", content) if isinstance(block, dict)]
+
+
+def _data_of(texts: Sequence[Mapping[str, Any]]) -> Any:
+    """A single text as the object or list that it says; else the texts as they are."""
+    if not texts:
+        return None
+    text = "\n".join(str(block.get("text", "")) for block in texts)
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return from_json(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _error_text(blocks: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
+    text = "\n".join(str(block["text"]) for block in blocks if isinstance(block.get("text"), str)).strip()
+    if not text and isinstance(result.get("structuredContent"), dict):
+        text = str(cast("Mapping[str, Any]", result["structuredContent"]).get("message", ""))
+    text = text or "the tool reported an error without a text"
+    return text if len(text) <= MAX_ERROR_TEXT else f"{text[:MAX_ERROR_TEXT]}…"
