@@ -1,0 +1,102 @@
+"""Checked tables made into settings, and the rest of the checks: those that look at more than one key."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.server.settings import values
+from headgate.server.settings.lines import KeyPath
+from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
+from headgate.server.settings.problems import Findings
+from headgate.server.settings.schema import File, Headgate, Table, Tool, Upstream
+from headgate.server.settings.settings import HeadgateSettings, Settings, UpstreamSettings
+from headgate.server.settings.target import TargetReader
+
+_UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
+_NOT_IN_FORCE = frozenset({"journal", "prefetch", "retries", "confirm", "idempotency"})
+"""Keys that are right and have no effect yet. What comes into force leaves this list."""
+_OF_HTTP_TOOLS = ("method", "path", "query", "description")
+_ON = frozenset({"1", "true", "yes", "on"})
+_OFF = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Makes the settings of one file."""
+
+    file: File
+    environ: Mapping[str, str]
+    base: Path | None
+    findings: Findings
+
+    def build(self) -> Settings:
+        """The settings; raises SettingsError with all that was found wrong, here and before."""
+        headgate = headgate_settings(self.file.headgate, self.environ, self.findings)
+        check_burst(("defaults",), self.file.defaults, self.findings)
+        self._notice_unused(("headgate",), self.file.headgate)
+        self._notice_unused(("defaults",), self.file.defaults)
+        upstreams = {name: self._upstream(name, upstream) for name, upstream in self.file.upstreams.items()}
+        for name in self.file.recipes:
+            self.findings.notice(("recipes", name), "is skipped: recipes are accepted but not in force yet")
+        self.findings.settle()
+        present = {name: upstream for name, upstream in upstreams.items() if upstream is not None}
+        return Settings(headgate, present, self.findings.source, self.findings.notices())
+
+    def _upstream(self, name: str, upstream: Upstream) -> UpstreamSettings | None:
+        path: KeyPath = ("upstreams", name)
+        if not _UPSTREAM_NAME.fullmatch(name):
+            self.findings.problem(
+                path,
+                "an upstream's name is 1 to 24 letters, digits, hyphens and underscores, no two underscores in a row",
+            )
+        target = TargetReader(path, upstream, self.environ, self.base, self.findings).read()
+        check_bursts(path, upstream, self.file.defaults, self.findings)
+        if upstream.http is not None:
+            self.findings.notice(path, "is skipped: an upstream with http is accepted but not in force yet")
+            return None
+        self._notice_unused(path, upstream)
+        for tool_name, tool in upstream.tools.items():
+            self._tool((*path, "tools", tool_name), tool)
+        return None if target is None else UpstreamSettings(name, target, upstream_rules(upstream, self.file.defaults))
+
+    def _tool(self, path: KeyPath, tool: Tool) -> None:
+        self._notice_unused(path, tool)
+        if self.findings.blames((*path[:2], "http")):
+            return
+        for key in _OF_HTTP_TOOLS:
+            if key in tool.model_fields_set:
+                self.findings.problem((*path, key), "this is for the tools of an upstream with http; take it out")
+
+    def _notice_unused(self, path: KeyPath, table: Table) -> None:
+        for key in table.model_fields_set & _NOT_IN_FORCE:
+            self.findings.notice((*path, key), "is accepted but not in force yet")
+
+
+def headgate_settings(table: Headgate, environ: Mapping[str, str], findings: Findings) -> HeadgateSettings:
+    """`[headgate]` with its defaults, and HEADGATE_PARALLEL over it."""
+    plain = HeadgateSettings()
+    return HeadgateSettings(
+        parallel=_parallel(plain.parallel if table.parallel is None else table.parallel, environ, findings),
+        expose=table.expose or plain.expose,
+        read_concurrency=table.read_concurrency or plain.read_concurrency,
+        max_calls=table.max_calls or plain.max_calls,
+        answer_within_s=table.answer_within or plain.answer_within_s,
+        reply_limit=table.reply_limit or plain.reply_limit,
+        serialize=table.serialize or plain.serialize,
+        event_loop=table.event_loop or plain.event_loop,
+    )
+
+
+def _parallel(configured: bool | float, environ: Mapping[str, str], findings: Findings) -> bool | float:  # noqa: FBT001
+    word = environ.get("HEADGATE_PARALLEL", "").strip().lower()
+    if not word:
+        return configured
+    if word in _ON | _OFF:
+        return word in _ON
+    try:
+        return values.parallel(float(word))
+    except ValueError:
+        wrong = "write 1 (parallel), 0 (one by one), or the share of batches to run in parallel, such as 0.1"
+        findings.outside("HEADGATE_PARALLEL", wrong)
+        return configured

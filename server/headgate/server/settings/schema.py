@@ -1,0 +1,124 @@
+"""headgate.toml as it may be written: which keys stand where, and of what type.
+
+A field that is None was not written. This tree holds raw text: `${VAR}` is filled in later, so that what stands in the
+environment never comes near a message of the validator.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+from headgate.server.settings import values
+from headgate.server.settings.lines import KeyPath
+
+Duration = Annotated[float, BeforeValidator(values.duration)]
+Size = Annotated[int, BeforeValidator(values.size)]
+PerPeriod = Annotated[tuple[int, float], BeforeValidator(values.rate)]
+Concurrency = Annotated[int, BeforeValidator(values.whole(1, 10_000))]
+
+
+class Table(BaseModel):
+    """A TOML table with known keys only. Its values are never shown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(None, key) for key in sorted(self.model_fields_set)]
+
+
+class Headgate(Table):
+    """`[headgate]`."""
+
+    parallel: Annotated[bool | float | None, PlainValidator(values.parallel)] = None
+    expose: Literal["all", "batch"] | None = None
+    read_concurrency: Annotated[int, BeforeValidator(values.whole(1, 1_000))] | None = None
+    max_calls: Annotated[int, BeforeValidator(values.whole(1, 10_000))] | None = None
+    answer_within: Duration | None = None
+    reply_limit: Size | None = None
+    serialize: Literal["batch", "upstream", "resource"] | None = None
+    event_loop: Literal["auto", "asyncio", "uvloop"] | None = None
+    journal: str | None = None
+    prefetch: Any = None
+
+
+class Rules(Table):
+    """What can be said at every level: `[defaults]`, `[upstreams.X]`, `[upstreams.X.tools.Y]`."""
+
+    timeout: Duration | None = None
+    retries: Annotated[int, BeforeValidator(values.whole(0, 10))] | None = None
+    result_limit: Size | None = None
+    rate_limit: PerPeriod | None = None
+    burst: Annotated[int, BeforeValidator(values.whole(1, values.FASTEST))] | None = None
+    concurrency: Concurrency | None = None
+    confirm: Any = None
+
+
+class Tool(Rules):
+    """`[upstreams.X.tools.Y]`."""
+
+    kind: Literal["read", "write"] | None = Field(default=None, alias="class")
+    resource: str | None = None
+    idempotent: bool | None = None
+    idempotency: dict[str, str] | None = None
+    prefetch: Any = None
+    method: str | None = None
+    path: str | None = None
+    query: list[str] | None = None
+    description: str | None = None
+
+
+class Upstream(Rules):
+    """`[upstreams.X]`."""
+
+    command: str | None = None
+    args: list[str] | None = None
+    env: dict[str, str] | None = None
+    cwd: str | None = None
+    url: str | None = None
+    headers: dict[str, str] | None = None
+    transport: Literal["streamable-http", "sse"] | None = None
+    http: str | None = None
+    openapi: str | None = None
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+    trust_annotations: bool | None = None
+    tools: dict[str, Tool] = Field(default_factory=dict[str, Tool])
+
+
+class Recipe(Table):
+    """`[recipes.NAME]`."""
+
+    description: str | None = None
+    params: dict[str, Any] | None = None
+    calls: list[dict[str, Any]] | None = None
+
+
+class File(Table):
+    """The whole file."""
+
+    headgate: Headgate = Field(default_factory=Headgate)
+    defaults: Rules = Field(default_factory=Rules)
+    upstreams: dict[str, Upstream] = Field(default_factory=dict[str, Upstream])
+    recipes: dict[str, Recipe] = Field(default_factory=dict[str, Recipe])
+
+
+def known_keys(path: KeyPath) -> tuple[str, ...]:
+    """The keys that may stand in the table at `path`, as they are written."""
+    fields = _level(path).model_fields
+    return tuple(field.alias or name for name, field in fields.items())
+
+
+def _level(path: KeyPath) -> type[Table]:
+    match path:
+        case ("headgate",):
+            return Headgate
+        case ("defaults",):
+            return Rules
+        case ("upstreams", _):
+            return Upstream
+        case ("upstreams", _, "tools", _):
+            return Tool
+        case ("recipes", _):
+            return Recipe
+        case _:
+            return File

@@ -1,0 +1,47 @@
+"""The settings as the rest of headgate sees them: merged, with every unit converted and every default in place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from headgate.proxy.target import HttpTarget, StdioTarget
+from headgate.tools.rules import UpstreamRules
+
+
+@dataclass(frozen=True, slots=True)
+class HeadgateSettings:
+    """What holds for headgate as a whole."""
+
+    parallel: bool | float = True
+    """False runs every batch one by one; a number from 0 to 1 is the share of batches that run in parallel."""
+    expose: Literal["all", "batch"] = "all"
+    """Whether every upstream tool is listed too, or headgate's own only."""
+    read_concurrency: int = 8
+    max_calls: int = 256
+    answer_within_s: float = 50.0
+    reply_limit: int = 80_000
+    """Bytes of a whole reply."""
+    serialize: Literal["batch", "upstream", "resource"] = "batch"
+    event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """One upstream: where it is and the rules for it and its tools."""
+
+    name: str
+    target: StdioTarget | HttpTarget
+    rules: UpstreamRules
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole settings file, or what stands in for one."""
+
+    headgate: HeadgateSettings
+    upstreams: Mapping[str, UpstreamSettings]
+    """By name, in the order of the file."""
+    source: str | None = None
+    """The file as the user named it; `None` where there is none."""
+    notices: tuple[str, ...] = ()
+    """What the file asks for and this version does not do yet: one line each, beginning with file and line."""
