@@ -13,14 +13,8 @@ from mcp import Client, StdioServerParameters
 
 from headgate.server.demo.servers import orders, payments, shipments
 
-pytestmark = pytest.mark.anyio
 MODULE = ("-m", "headgate.server.demo.servers")
 LONGEST_WAIT_S = 30.0
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @asynccontextmanager
