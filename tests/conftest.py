@@ -19,6 +19,7 @@ if str(ROOT) not in sys.path:  # so that a test can say `from tests.virtual_time
     sys.path.insert(0, str(ROOT))
 
 from tests.leaks import GRACE_S, MARK, Snapshot, leaks_since  # noqa: E402
+from tests.real.servers import HOW, missing  # noqa: E402
 
 TEST_LIMIT_S = 60
 DEEP = os.environ.get("HEADGATE_HYPOTHESIS") == "deep"
@@ -31,6 +32,14 @@ settings.load_profile("deep" if DEEP else "fast")
 def pytest_configure(config: pytest.Config) -> None:
     """Run every async test on the loop that `anyio_backend` names, without a marker on each."""
     config.option.anyio_mode = "auto"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `real` is skipped on a machine without the real servers, or fails if they are required there."""
+    if item.get_closest_marker("real") and (lacks := missing()):
+        if os.environ.get("HEADGATE_REQUIRE_REAL") == "1":
+            pytest.fail(f"this machine lacks {lacks}: {HOW}", pytrace=False)
+        pytest.skip(f"this machine lacks {lacks}: {HOW}")
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,8 @@ def test_a_folder_without_a_lock_is_a_usage_error(tmp_path: Path, capsys: pytest
 
 
 def test_the_locks_name_no_registry_but_the_public_one() -> None:
-    for folder in (Path(__file__).parent, Path(__file__).parents[2] / "bench"):
-        lock = json.loads((folder / "package-lock.json").read_text())
-        resolved = [entry["resolved"] for entry in lock["packages"].values() if "resolved" in entry]
+    root = Path(__file__).parents[2]
+    for file in (root / "tests/real/package-lock.json", *root.glob("bench/package-lock.json")):
+        packages = json.loads(file.read_text())["packages"]
+        resolved = [entry["resolved"] for entry in packages.values() if "resolved" in entry]
         assert [url for url in resolved if not url.startswith("https://registry.npmjs.org/")] == []

@@ -1,0 +1,48 @@
+"""Ways to start the recorder: as a command for a config, or as a server on a free loopback port."""
+
+import select
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+START_LIMIT_S = 20
+STOP_LIMIT_S = 5
+
+
+def recorder_command(log: Path) -> tuple[str, list[str]]:
+    """Program and arguments of a recorder over stdio."""
+    return sys.executable, [str(Path(__file__).with_name("recorder.py")), "--log", str(log)]
+
+
+def recorder_upstream(log: Path, **rules: Any) -> dict[str, Any]:
+    """The same as a table of headgate.toml, with rules such as `concurrency` or `tools`."""
+    command, args = recorder_command(log)
+    return {"command": command, "args": args, **rules}
+
+
+@contextmanager
+def recorder_served(log: Path, transport: Literal["http", "sse"]) -> Generator[str]:
+    """The URL of a recorder that listens until the block ends."""
+    command, args = recorder_command(log)
+    with subprocess.Popen([command, *args, f"--{transport}", "0"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield first_line(process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What the process prints first, waited for with a bound."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], START_LIMIT_S)[0]:
+        raise TimeoutError(f"{process.args} printed nothing in {START_LIMIT_S} s")
+    line = process.stdout.readline().strip()
+    assert line, f"{process.args} ended with exit code {process.wait(STOP_LIMIT_S)}"
+    return line
