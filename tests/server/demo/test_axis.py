@@ -83,6 +83,11 @@ def test_ticks_stand_at_whole_cells_and_equal_distances() -> None:
     assert Axis.fitting(40, 9.2).ruler() == "▏0  ▏1  ▏2  ▏3  ▏4  ▏5  ▏6  ▏7  ▏8  ▏9 s"
 
 
+def test_a_ruler_has_at_most_ten_ticks_and_room_for_each_number() -> None:
+    assert Axis.fitting(60, 5.2).ruler().split() == ["▏0", "▏1", "▏2", "▏3", "▏4", "▏5", "s"]
+    assert Axis.fitting(20, 9.2).ruler() == "▏0  ▏2  ▏4  ▏6  ▏8 s"
+
+
 def test_a_tick_stands_where_a_bar_that_starts_then_starts() -> None:
     axis = Axis.fitting(60, 9.2)
 

@@ -40,7 +40,7 @@ def test_each_call_has_a_row_with_its_name_bar_duration_class_and_status_over_on
 def test_without_block_characters_every_line_is_ascii() -> None:
     page = Page(80, 15, 9.2, ASCII)
 
-    lines = [*timeline(TRIAGE, page), saving(2.5, 9.2, page), heading("One batch", "2.51 s", page)]
+    lines = [*timeline(TRIAGE, page), *saving(2.5, 9.2, page), heading("One batch", "2.51 s", page)]
 
     assert all(line.plain.isascii() for line in lines)
     assert lines[0].plain == "  get_order      ######                                    1.40 s  read  ok"
@@ -93,11 +93,12 @@ def test_the_total_stands_over_the_durations() -> None:
 
 def test_the_saving_is_drawn_from_the_batchs_end_to_the_end_of_the_calls_one_by_one() -> None:
     one_by_one = timeline([Bar("get_shipment", "read", "ok", 4.9, 9.2)], PAGE)[0].plain
-    arrow = saving(2.5, 9.2, PAGE).plain
+    arrow, figures = plain(saving(2.5, 9.2, PAGE))
 
     assert arrow.strip() == "◂───── 6.7 s saved ──────▸"
     assert arrow.index("◂") == timeline(TRIAGE, PAGE)[3].plain.rindex("█") + 1
     assert abs(arrow.index("▸") - one_by_one.rindex("█")) <= 1
+    assert figures.strip() == "9.2 s → 2.5 s   73 % less"
 
 
 @pytest.mark.parametrize(("batch_s", "percent"), [(2.5, 73), (9.2, 0), (0.0, 100)])

@@ -9,6 +9,7 @@ EIGHTHS = 8
 STEPS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 TICK_CELLS = 4
 """Fewer cells than this between two ticks, and their numbers would run together."""
+MOST_TICKS = 10
 TINY = 1e-9
 """More than the rounding error of a division, so that a tick on the edge is not lost."""
 
@@ -100,4 +101,5 @@ class Axis:
 
 
 def _step(width: int, horizon_s: float) -> float:
-    return next((step for step in STEPS_S if step * width / horizon_s >= TICK_CELLS), horizon_s)
+    fewest_s = max(horizon_s / MOST_TICKS, TICK_CELLS * horizon_s / width) * (1 - TINY)
+    return next((step for step in STEPS_S if step >= fewest_s), horizon_s)
