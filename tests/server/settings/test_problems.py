@@ -18,7 +18,7 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
     [
         ("[headgat]", "headgate"),
         ("[upstream.u]\ncommand = 'x'", "upstreams"),
-        ("[headgate]\nParallel = true", "parallel"),
+        ("[headgate]\nPARALLEL = true", "parallel"),
         ("[defaults]\nretry = 1", "retries"),
         ("[upstreams.u]\ncomand = 'x'", "command"),
         (U + "[upstreams.u.tools.t]\nclas = 'read'", "class"),

@@ -31,6 +31,7 @@ NAMES = [
     ("/usr/bin/my_server --port 3", "my"),
     (r"C:\tools\Orders.exe", "Orders"),
     ("some__odd..name", "some-odd-name"),
+    ("x" * 23 + "-" + "y" * 10, "x" * 23),
     ("é", "upstream"),
 ]
 
