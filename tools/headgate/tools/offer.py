@@ -12,7 +12,7 @@ outcome as calling them one by one in the order listed, in the time of the slowe
 Use it when two or more calls are known now: several lookups, the same lookup for several ids, or lookups followed by \
 writes. When a call needs a value out of another call's result, refer to it with {"$from": ID, "path": "$.field"} \
 instead of asking again.
-Do not batch a call whose arguments you can only decide after reading an earlier result, and call a single tool directly.
+Do not batch a call whose arguments you can only decide after reading an earlier result. Call a single tool directly.
 Each call gets its own envelope with a status. ok: done. timeout: a read that may be sent again. unknown: a write that \
 may have been applied; check with a read before sending it again. skipped: never sent. pending: still running, \
 get_result has it later."""

@@ -49,5 +49,17 @@ def _error_text(blocks: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) 
     text = "\n".join(str(block["text"]) for block in blocks if isinstance(block.get("text"), str)).strip()
     if not text and isinstance(result.get("structuredContent"), dict):
         text = str(cast("Mapping[str, Any]", result["structuredContent"]).get("message", ""))
-    text = text or "the tool reported an error without a text"
+    return presentable(text) or "the tool reported an error without a text"
+
+
+def presentable(text: str) -> str:
+    """An upstream's error text as a reader can use it: no page of HTML, no traceback, not endless."""
+    text = text.strip()
+    start = text[:200].lower()
+    if "<!doctype html" in start or "<html" in start:
+        return "the upstream answered with an HTML page"
+    head, traced, _ = text.partition("Traceback (most recent call last):")
+    if traced:
+        last = text.rpartition("\n")[2].strip()
+        text = f"{head.strip()} {last}".strip()
     return text if len(text) <= MAX_ERROR_TEXT else f"{text[:MAX_ERROR_TEXT]}…"

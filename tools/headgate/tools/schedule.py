@@ -89,6 +89,7 @@ class Schedule:
         self._check_arguments = check_arguments
         self._state = [_State.WAITING] * count
         self._outcomes: list[Outcome | None] = [None] * count
+        self._sent_at: list[float | None] = [None] * count
         self._missing = [len(step.needs) + len(step.after) for step in plan.steps]
         self._dependents: list[list[int]] = [[] for _ in range(count)]
         self._data: dict[str, Any] = {}
@@ -164,6 +165,7 @@ class Schedule:
                 queue += self._end(index, Outcome(decision, now))[::-1]
             else:
                 self._state[index] = _State.IN_FLIGHT
+                self._sent_at[index] = now
                 commands.append(Start(index, decision))
         return commands
 
@@ -228,7 +230,7 @@ class Schedule:
             if self._state[index] is _State.WAITING:
                 self._end(index, Outcome(self._over, now))
             elif self._state[index] is _State.IN_FLIGHT and self._plan.steps[index].kind == "read":
-                self._end(index, Outcome(_cut_short(why), now))
+                self._end(index, Outcome(_cut_short(why), now, self._sent_at[index]))
                 commands.append(Cancel(index))
         return commands
 

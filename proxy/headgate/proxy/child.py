@@ -1,0 +1,184 @@
+"""A child process that speaks in lines: started in a group of its own, watched, bounded, and surely ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import cast
+
+from headgate.proxy.connection import UnavailableError
+from headgate.proxy.target import StdioTarget
+
+MAX_LINE = 32 * 1024 * 1024
+"""Bytes of one line of a child's output. A longer one ends the child: what comes after it cannot be made out."""
+MAX_UNREAD = 32 * 1024 * 1024
+"""Bytes that may wait for a child to read them."""
+STDERR_KEPT = 64 * 1024
+"""Bytes of a child's latest complaints that are kept, to say why it ended."""
+_GRACE_S = 1.0
+"""How long a child has to end after its input was closed, and again after SIGTERM."""
+_LAST_WORDS_S = 0.2
+"""How long output may still come after the process has ended; a grandchild may hold the pipe open for ever."""
+_MIN_SECRET = 4
+
+
+class Child(asyncio.SubprocessProtocol):
+    """The process behind one stdio upstream."""
+
+    def __init__(
+        self, on_line: Callable[[bytes], None], on_end: Callable[[str], None], secrets: frozenset[str]
+    ) -> None:
+        """`on_end` is called once, with a reason that holds none of `secrets`."""
+        self._on_line = on_line
+        self._on_end = on_end
+        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._partial: list[bytes] = []
+        self._partial_size = 0
+        self._out: list[bytes] = []
+        self._flushing = False
+        self._stderr: deque[bytes] = deque()
+        self._stderr_size = 0
+        self._ended = False
+        self.exited = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport of a process that has started."""
+        self._process = cast("asyncio.SubprocessTransport", transport)
+        self._stdin = cast("asyncio.WriteTransport", self._process.get_pipe_transport(0))
+
+    @property
+    def unread(self) -> int:
+        """Bytes that the child has not read yet."""
+        return self._stdin.get_write_buffer_size()
+
+    def write(self, line: bytes) -> None:
+        """Send one line. What is written in one turn of the event loop goes out as one piece."""
+        self._out.append(line)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._out and not self._stdin.is_closing():
+            self._out.append(b"")
+            self._stdin.write(b"\n".join(self._out))
+        self._out.clear()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Cut output into lines, looking at each byte once."""
+        if fd == 2:
+            self._keep_stderr(data)
+            return
+        start = 0
+        while (end := data.find(b"\n", start)) != -1:
+            line = data[start:end]
+            if self._partial:
+                line = b"".join((*self._partial, line))
+                self._partial.clear()
+                self._partial_size = 0
+            start = end + 1
+            if line and not line.isspace():
+                self._on_line(line)
+        if start < len(data):
+            self._partial.append(data[start:])
+            self._partial_size += len(data) - start
+            if self._partial_size > MAX_LINE:
+                self._partial.clear()
+                self._end(f"it sent a line of more than {MAX_LINE // 1024 // 1024} MB")
+                self._signal(signal.SIGKILL)
+
+    def _keep_stderr(self, data: bytes) -> None:
+        self._stderr.append(data[-STDERR_KEPT:])
+        self._stderr_size += len(self._stderr[-1])
+        while self._stderr_size > STDERR_KEPT and len(self._stderr) > 1:
+            self._stderr_size -= len(self._stderr.popleft())
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """A child that has closed its output will answer nothing more."""
+        del exc
+        if fd == 1:
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end, "it closed its output")
+
+    def process_exited(self) -> None:
+        """Note how the process ended, and give what it still said time to arrive."""
+        if not self.exited.done():
+            self.exited.set_result(None)
+        code = self._process.get_returncode()
+        asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end, f"it ended with exit code {code}")
+
+    def _end(self, reason: str) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        words = self.last_words()
+        self._on_end(f"{reason}: {words}" if words else reason)
+
+    def last_words(self) -> str:
+        """The last line that the child wrote to its stderr, without secrets."""
+        text = b"".join(self._stderr).decode(errors="replace").strip()
+        line = text.rpartition("\n")[2].strip()[:300]
+        for secret in self._secrets:
+            line = line.replace(secret, "•••")
+        return line
+
+    async def stop(self) -> None:
+        """End the process and all that it started: input closed, then SIGTERM, then SIGKILL."""
+        self._ended = True
+        self._stdin.close()
+        for force in (None, signal.SIGTERM, signal.SIGKILL):
+            if force is not None:
+                self._signal(force)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self.exited), _GRACE_S)
+                break
+        self._signal(signal.SIGKILL)
+        self._process.close()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.get_pid(), number)
+
+
+@asynccontextmanager
+async def started(
+    target: StdioTarget, on_line: Callable[[bytes], None], on_end: Callable[[str], None]
+) -> AsyncGenerator[Child]:
+    """Run the process of `target` for as long as the context is open.
+
+    Raises:
+        UnavailableError: It could not be started.
+
+    """
+    secrets = frozenset(value for value in target.env.values() if len(value) >= _MIN_SECRET)
+    loop = asyncio.get_running_loop()
+    try:
+        _, child = await loop.subprocess_exec(
+            lambda: Child(on_line, on_end, secrets),
+            target.command,
+            *target.args,
+            env=_environment(target.env),
+            cwd=target.cwd,
+            start_new_session=sys.platform != "win32",
+        )
+    except FileNotFoundError as missing:
+        what = "its folder" if missing.filename == target.cwd else "the command"
+        raise UnavailableError(f'cannot start it: {what} "{missing.filename}" is not there') from None
+    except OSError as broken:
+        reason = broken.strerror or "the system refused"
+        raise UnavailableError(f'cannot start the command "{target.command}": {reason}') from None
+    try:
+        yield child
+    finally:
+        await child.stop()
+
+
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, **added}

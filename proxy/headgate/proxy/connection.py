@@ -1,0 +1,79 @@
+"""The seam between an upstream and the way to it: open sessions, and what calls through them raise."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from headgate.tools.outcome import ErrorCode, Failure
+from headgate.tools.rules import ToolClass
+
+
+class CallFailedError(Exception):
+    """A call gave no result. Raised by connections and by the wrappers around them."""
+
+    def __init__(self, code: ErrorCode, message: str, *, sent: bool) -> None:
+        """`sent` says whether the upstream may have seen any of the call."""
+        super().__init__(message)
+        self.code: ErrorCode = code
+        self.sent = sent
+
+    def failure(self, kind: ToolClass) -> Failure:
+        """What the caller of a read or a write is told. A write that may have been applied is never just an error."""
+        if kind == "write" and self.sent:
+            return Failure("unknown", "OUTCOME_UNKNOWN", f"{self}. {_MAY_HAVE_BEEN_APPLIED}")
+        status = "timeout" if self.code == "TOOL_TIMEOUT" else "error"
+        return Failure(status, self.code, str(self))
+
+
+_MAY_HAVE_BEEN_APPLIED = "It may have been applied: check with a read before sending it again"
+
+
+class AnsweredWithErrorError(CallFailedError):
+    """The upstream answered the call, with a protocol error: it is known not to be running."""
+
+    def __init__(self, message: str) -> None:
+        """`message` is the upstream's own, made presentable."""
+        super().__init__("UPSTREAM_ERROR", message, sent=False)
+
+
+class Connection(Protocol):
+    """One open session with an upstream. Calls may be made from any task; cancelling one cancels it upstream."""
+
+    async def list_tools(self) -> Sequence[Mapping[str, Any]]:
+        """The upstream's tools, as declared on the wire.
+
+        Raises:
+            CallFailedError: The upstream did not answer, or not with a list of tools.
+
+        """
+        ...
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The `tools/call` result of the upstream's own tool `name`.
+
+        Raises:
+            CallFailedError: There is no result, and why.
+
+        """
+        ...
+
+    async def closed(self) -> str:
+        """Wait until the session has ended; the reason, as a sentence without secrets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an opener is told: who is asking, and whom to tell that the upstream's tools have changed."""
+
+    upstream: str
+    tools_changed: Callable[[], None]
+
+
+Open = Callable[[Opening], AbstractAsyncContextManager[Connection]]
+"""Opens a session. It is entered and left by one task; an error to enter carries a reason without secrets."""
+
+
+class UnavailableError(Exception):
+    """An upstream could not be reached. Its text is a sentence for whoever configured it, without secrets."""

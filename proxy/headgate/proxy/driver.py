@@ -1,0 +1,122 @@
+"""Where the machine meets the event loop: its commands become tasks, what becomes of them its events.
+
+A batch is run by a task of its own, not by whoever asked for it, so that a reply may go out before all has ended.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from headgate.proxy.capacity import Capacity
+from headgate.proxy.connection import CallFailedError
+from headgate.proxy.path import Attempt, CallPath
+from headgate.tools.outcome import Answer, Failure, Outcome
+from headgate.tools.plan import CheckArguments, Plan
+from headgate.tools.result import read_result
+from headgate.tools.schedule import Cancel, Cancelled, Command, Ended, Event, Expired, Schedule, Start
+
+logger = logging.getLogger(__name__)
+
+
+class Driver:
+    """One batch under way."""
+
+    def __init__(self, plan: Plan, check_arguments: CheckArguments, path: CallPath, read_concurrency: int) -> None:
+        """Nothing is sent before `run`."""
+        self.plan = plan
+        self.started_at = 0.0
+        self.ended_at: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self._schedule = Schedule(plan, check_arguments)
+        self._path = path
+        self._reads = (Capacity(read_concurrency),)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._group: asyncio.TaskGroup
+        self.on_progress: Callable[[], None] | None = None
+        """Told whenever calls have ended."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome | None, ...]:
+        """What became of each call so far."""
+        return self._schedule.outcomes
+
+    @property
+    def ended(self) -> int:
+        """How many calls have ended."""
+        return self._schedule.ended
+
+    @property
+    def done(self) -> bool:
+        """Whether every call has ended."""
+        return self._schedule.done
+
+    async def wait(self) -> None:
+        """Wait until every call has ended."""
+        await asyncio.shield(self._over)
+
+    async def run(self) -> None:
+        """Walk the plan to its end."""
+        self.started_at = self._loop.time()
+        timeout_s = self.plan.batch.timeout_s
+        deadline = None if timeout_s is None else self._loop.call_later(timeout_s, self._handle, Expired())
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._act(self._schedule.begin(self.started_at))
+                self._note_progress()
+                await self._over
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+            if not self._over.done():
+                self._over.cancel()
+
+    def cancel(self) -> None:
+        """Start nothing more and end the reads in flight; a write in flight goes on to its end."""
+        self._handle(Cancelled())
+
+    def _handle(self, event: Event) -> None:
+        if not self._schedule.done:
+            self._act(self._schedule.handle(event, self._loop.time()))
+            self._note_progress()
+
+    def _act(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case Start(index, arguments):
+                    self._tasks[index] = self._group.create_task(self._send(index, arguments))
+                case Cancel(index):
+                    self._tasks[index].cancel()
+
+    def _note_progress(self) -> None:
+        if self._schedule.done and not self._over.done():
+            self.ended_at = self._loop.time()
+            self._over.set_result(None)
+        if self.on_progress is not None:
+            self.on_progress()
+
+    async def _send(self, index: int, arguments: Mapping[str, Any]) -> None:
+        step = self.plan.steps[index]
+        if step.tool is None:
+            raise RuntimeError(f"the schedule started call {index}, which has no tool")
+        own, configured = step.call.timeout_s, step.tool.rules.timeout_s
+        attempt = Attempt(
+            step.tool,
+            arguments,
+            configured if own is None else min(own, configured),
+            self._reads if step.kind == "read" else (),
+            self._loop.time(),
+        )
+        result = await self._result_of(attempt)
+        self._handle(Ended(index, result, attempt.started_at, attempt.queued_s))
+
+    async def _result_of(self, attempt: Attempt) -> Answer | Failure:
+        try:
+            return read_result(await self._path(attempt))
+        except CallFailedError as failed:
+            return failed.failure(attempt.tool.kind)
+        except Exception:
+            logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
+            broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
+            return broken.failure(attempt.tool.kind)

@@ -1,0 +1,62 @@
+"""An upstream inside this process: for embedding, for trying things out, and for tests in virtual time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from headgate.proxy.connection import CallFailedError, Connection, Opening
+
+Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+"""Takes a call's arguments, gives a `tools/call` result; whatever it raises closes the session."""
+
+
+@dataclass(slots=True)
+class MemoryUpstream:
+    """Tools and their handlers. `open` is an opener; `drop` ends the sessions that are open."""
+
+    definitions: Sequence[Mapping[str, Any]]
+    handlers: Mapping[str, Handler]
+    _open: list["_MemoryConnection"] = field(default_factory=list["_MemoryConnection"])
+
+    @asynccontextmanager
+    async def open(self, _opening: Opening) -> AsyncGenerator[Connection]:
+        """Open a session."""
+        connection = _MemoryConnection(self)
+        self._open.append(connection)
+        try:
+            yield connection
+        finally:
+            self._open.remove(connection)
+            connection.end("the upstream was closed")
+
+    def drop(self, reason: str) -> None:
+        """End every open session, as a crash would."""
+        for connection in self._open:
+            connection.end(reason)
+
+
+class _MemoryConnection:
+    def __init__(self, upstream: MemoryUpstream) -> None:
+        self._upstream = upstream
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def end(self, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def list_tools(self) -> Sequence[Mapping[str, Any]]:
+        return self._upstream.definitions
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._ended.done():
+            raise CallFailedError("UPSTREAM_UNAVAILABLE", self._ended.result(), sent=False)
+        try:
+            return await self._upstream.handlers[name](arguments)
+        except Exception as broken:
+            self.end(f"the tool {name} failed inside the upstream")
+            raise CallFailedError("UPSTREAM_ERROR", "the upstream closed the connection", sent=True) from broken
+
+    async def closed(self) -> str:
+        return await asyncio.shield(self._ended)

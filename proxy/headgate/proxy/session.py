@@ -1,0 +1,137 @@
+"""An MCP session with an upstream, whatever carries it: the handshake of either era, its tools, and calls."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anyio
+import mcp_types as types
+from mcp.client.session import ClientSession
+from mcp.client.subscriptions import listen
+from mcp.shared.dispatcher import Dispatcher
+from mcp.shared.exceptions import MCPError
+from mcp.shared.transport_context import TransportContext
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError, Opening, UnavailableError
+from headgate.tools.result import presentable
+
+CLIENT_NAME = "headgate"
+PROBE_S = 3.0
+"""How long an upstream may take over `server/discover`; one that ignores it is of the handshake era."""
+MAX_PAGES = 100
+"""Pages of one tools/list: an upstream that pages for ever ends here."""
+
+Send = Callable[[str, dict[str, Any]], Awaitable[Mapping[str, Any]]]
+"""Sends a request and waits for its result; raises CallFailedError."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConnection:
+    """A Connection over an MCP session that has been negotiated."""
+
+    send: Send
+    ended: Callable[[], Awaitable[str]]
+    meta: Mapping[str, Any] | None
+    """What each request carries in the era without sessions; `None` in the handshake era."""
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send one call."""
+        params: dict[str, Any] = {"name": name, "arguments": arguments}
+        if self.meta is not None:
+            params["_meta"] = self.meta
+        return await self.send("tools/call", params)
+
+    async def list_tools(self) -> Sequence[Mapping[str, Any]]:
+        """Every page of tools/list."""
+        found: list[Mapping[str, Any]] = []
+        seen: set[str] = set()
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
+            if self.meta is not None:
+                params["_meta"] = self.meta
+            page = await self.send("tools/list", params)
+            tools = page.get("tools")
+            if not isinstance(tools, list):
+                raise CallFailedError("UPSTREAM_ERROR", "its answer to tools/list holds no list of tools", sent=True)
+            listed = cast("list[object]", tools)
+            found += [cast("dict[str, Any]", tool) for tool in listed if isinstance(tool, dict)]
+            cursor = page.get("nextCursor")
+            if not isinstance(cursor, str) or cursor in seen:
+                return found
+            seen.add(cursor)
+        return found
+
+    async def closed(self) -> str:
+        """Wait for the end of the session."""
+        return await self.ended()
+
+
+@asynccontextmanager
+async def negotiated(
+    dispatcher: Dispatcher[TransportContext], opening: Opening
+) -> AsyncGenerator[tuple[ClientSession, Mapping[str, Any] | None]]:
+    """A session over `dispatcher` that speaks the newest era the upstream knows, and its per-request `_meta`.
+
+    Raises:
+        UnavailableError: The upstream does not answer, or shares no protocol version.
+
+    """
+
+    async def on_message(message: object) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            opening.tools_changed()
+
+    client_info = types.Implementation(name=CLIENT_NAME, version=_version())
+    async with ClientSession(dispatcher=dispatcher, client_info=client_info, message_handler=on_message) as session:
+        await _agree_on_an_era(session)
+        async with anyio.create_task_group() as tasks:
+            if session.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                tasks.start_soon(_watch_tools, session, opening)
+            yield session, _meta_of(session, client_info)
+            tasks.cancel_scope.cancel()
+
+
+async def _agree_on_an_era(session: ClientSession) -> None:
+    with contextlib.suppress(MCPError, TimeoutError, RuntimeError, ValueError):
+        async with asyncio.timeout(PROBE_S):
+            await session.discover()
+            return
+    try:
+        await session.initialize()
+    except (MCPError, RuntimeError, ValueError) as refused:
+        raise UnavailableError(f"it does not complete the MCP handshake: {presentable(str(refused))}") from None
+
+
+async def _watch_tools(session: ClientSession, opening: Opening) -> None:
+    """Ask for tools/list_changed where the era has no notifications of its own accord. Not all upstreams offer it."""
+    with contextlib.suppress(MCPError, OSError, RuntimeError, TimeoutError):
+        async with listen(session, tools_list_changed=True) as changes:
+            async for _ in changes:
+                opening.tools_changed()
+
+
+def _meta_of(session: ClientSession, client_info: types.Implementation) -> Mapping[str, Any] | None:
+    version = session.protocol_version
+    if version not in MODERN_PROTOCOL_VERSIONS:
+        return None
+    return {
+        types.PROTOCOL_VERSION_META_KEY: version,
+        types.CLIENT_INFO_META_KEY: client_info.model_dump(by_alias=True, mode="json", exclude_none=True),
+        types.CLIENT_CAPABILITIES_META_KEY: {},
+    }
+
+
+def answered_with_error(error: MCPError) -> CallFailedError:
+    """The failure of a call that the upstream answered with a protocol error."""
+    return AnsweredWithErrorError(presentable(error.error.message) or "the upstream answered with an error")
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - slow to import, and wanted once a connection
+
+    return version("headgate")

@@ -1,0 +1,171 @@
+"""One upstream: the task that owns its session, and what callers see of it.
+
+The owner opens the session, lists the tools, waits for its end and opens it again, waiting longer each time that it
+does not hold. Callers never open anything: they wait for the owner, each with a clock of its own.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.path import Attempt, CallPath, Limits, call_path
+from headgate.tools.catalogue import Listing
+from headgate.tools.rules import UpstreamRules
+
+logger = logging.getLogger(__name__)
+
+LIST_S = 20.0
+"""How long an upstream may take over its list of tools before it counts as failed."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 30.0
+_HELD_S = 30.0
+"""A session that held this long has shown that the upstream works: the next wait is short again."""
+
+State = Literal["starting", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamState:
+    """What there is to say of an upstream at one moment."""
+
+    name: str
+    state: State
+    reason: str | None
+    """Why it failed, as a sentence without secrets."""
+    tools: int
+    ready_after_s: float | None
+    """How long its latest opening took, up to the list of tools."""
+
+
+class Upstream:
+    """Run `run` in one task; `call` from any."""
+
+    def __init__(self, name: str, rules: UpstreamRules, open_session: Open, changed: Callable[[], None]) -> None:
+        """`changed` is told whenever the listing is another."""
+        self.name = name
+        self.rules = rules
+        self.call: CallPath = call_path(Limits(rules), self._send)
+        self._open = open_session
+        self._changed = changed
+        self._connection: Connection | None = None
+        self._definitions: tuple[Mapping[str, Any], ...] = ()
+        self._state: State = "starting"
+        self._reason: str | None = None
+        self._ready_after_s: float | None = None
+        self._known = asyncio.Event()
+        self._verdict = asyncio.Event()
+        self._stale = asyncio.Event()
+
+    @property
+    def state(self) -> UpstreamState:
+        """What there is to say right now."""
+        return UpstreamState(self.name, self._state, self._reason, len(self._definitions), self._ready_after_s)
+
+    @property
+    def listing(self) -> Listing:
+        """What it offers. One that is down offers what it did when it was last up."""
+        return Listing(self.name, self.rules, self._definitions, self._reason)
+
+    @property
+    def first_opening(self) -> bool:
+        """Whether it has neither been ready nor failed yet."""
+        return not self._known.is_set()
+
+    async def settled(self) -> None:
+        """Wait until it has been ready or has failed once."""
+        await self._known.wait()
+
+    async def run(self) -> None:
+        """Own the session, until cancelled."""
+        loop = asyncio.get_running_loop()
+        wait_s = _FIRST_WAIT_S
+        while True:
+            opened_at = loop.time()
+            reason = await self._one_session(opened_at)
+            held = self._state == "ready" and loop.time() - opened_at > _HELD_S
+            wait_s = _FIRST_WAIT_S if held else min(wait_s * 2, _LONGEST_WAIT_S)
+            self._connection = None
+            self._become("failed", reason)
+            logger.warning('upstream "%s" is not available: %s', self.name, reason)
+            # Jitter, so that upstreams that went down together are not all opened at the same instant.
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - not about security
+            self._verdict.clear()
+            self._state = "starting"
+
+    async def _one_session(self, opened_at: float) -> str:
+        """Open a session and keep its listing current; the reason of its end."""
+        try:
+            async with self._open(Opening(self.name, self._stale.set)) as connection:
+                await self._list(connection)
+                self._ready_after_s = asyncio.get_running_loop().time() - opened_at
+                self._connection = connection
+                self._become("ready", None)
+                return await self._until_closed(connection)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return "its session was cancelled"
+        except Exception as broken:  # noqa: BLE001 - whatever it is, it is this upstream's and stays with it
+            return reason_of(broken)
+
+    async def _until_closed(self, connection: Connection) -> str:
+        """Wait for the end of the session; list again whenever the upstream says that its tools have changed."""
+        async with asyncio.TaskGroup() as tasks:
+            relisting = tasks.create_task(self._relist(connection))
+            reason = await connection.closed()
+            relisting.cancel()
+        return reason
+
+    async def _relist(self, connection: Connection) -> None:
+        while True:
+            await self._stale.wait()
+            with suppress(UnavailableError, CallFailedError):
+                await self._list(connection)
+                self._changed()
+
+    async def _list(self, connection: Connection) -> None:
+        self._stale.clear()
+        try:
+            async with asyncio.timeout(LIST_S):
+                self._definitions = tuple(await connection.list_tools())
+        except TimeoutError:
+            raise UnavailableError(f"no answer to tools/list in {LIST_S:g} s") from None
+
+    def _become(self, state: State, reason: str | None) -> None:
+        self._state = state
+        self._reason = reason
+        self._known.set()
+        self._verdict.set()
+        self._changed()
+
+    async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
+        """Send a call, once there is a session; its own clock is running."""
+        while self._connection is None:
+            if self._state == "failed":
+                message = f'upstream "{self.name}" is not available: {self._reason}'
+                raise CallFailedError("UPSTREAM_UNAVAILABLE", message, sent=False)
+            await self._verdict.wait()
+        attempt.sent = True
+        return await self._connection.call_tool(attempt.tool.name, attempt.arguments)
+
+
+def reason_of(broken: BaseException) -> str:
+    """The sentence of the first UnavailableError or CallFailedError in `broken`; else what kind of error it is.
+
+    Task groups wrap what ends them, and the text of a foreign error may hold anything, a token included.
+    """
+    pending: list[BaseException] = [broken]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending += error.exceptions  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        elif isinstance(error, UnavailableError | CallFailedError):
+            return str(error)
+        elif not isinstance(error, asyncio.CancelledError):
+            return f"its session broke ({type(error).__name__})"
+    return "its session was cancelled"

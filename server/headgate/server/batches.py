@@ -1,0 +1,132 @@
+"""Batches that have been run or are running: their replies, and their results for as long as they are kept."""
+
+import base64
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.proxy.driver import Driver
+from headgate.tools.budget import size_of
+from headgate.tools.outcome import Answer, Outcome
+from headgate.tools.page import Page, page_of
+from headgate.tools.reply import Reply, reply_to
+
+KEPT_BATCHES = 100
+KEPT_BYTES = 64 * 1024 * 1024
+"""Data of batches that get_result can still fetch; the oldest batches go first."""
+
+
+def new_batch_id() -> str:
+    """A name that nobody can guess: whoever holds it may fetch the results."""
+    return "b_" + base64.b32encode(secrets.token_bytes(10)).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When one call ran, in seconds since its batch started; `start_s` is `None` where it was never sent."""
+
+    id: str
+    tool: str
+    kind: str
+    status: str
+    start_s: float | None
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRun:
+    """One answer about a batch. Where the batch was refused or only planned, nothing runs behind it."""
+
+    batch_id: str
+    answer: Reply
+    driver: Driver | None = None
+
+    @property
+    def reply(self) -> dict[str, Any]:
+        """The reply of the contract, as a JSON object."""
+        return self.answer.body
+
+    def spans(self) -> tuple[Span, ...]:
+        """When each call that has ended ran, in the order of the request."""
+        if self.driver is None:
+            return ()
+        began = self.driver.started_at
+        return tuple(
+            Span(
+                step.call.id,
+                step.call.tool if step.tool is None else step.tool.qualified,
+                step.kind,
+                outcome.status,
+                None if outcome.started_at is None else outcome.started_at - began,
+                outcome.ended_at - began,
+            )
+            for step, outcome in zip(self.driver.plan.steps, self.driver.outcomes, strict=True)
+            if outcome is not None
+        )
+
+
+def data_size(driver: Driver) -> int:
+    """Bytes, as JSON, of what the calls of a batch gave back."""
+    results = (outcome.result for outcome in driver.outcomes if outcome is not None)
+    return sum(size_of(result.data) + size_of(result.blocks) for result in results if isinstance(result, Answer))
+
+
+def reply_of(driver: Driver, batch_id: str, now: float, limit: int) -> Reply:
+    """The reply of a batch as it stands at `now`."""
+    ended_at = now if driver.ended_at is None else driver.ended_at
+    return reply_to(driver.plan, driver.outcomes, batch_id, ended_at - driver.started_at, limit)
+
+
+class KeptBatches:
+    """The latest batches by id, bounded in number and in bytes."""
+
+    def __init__(self) -> None:
+        """Nothing kept yet."""
+        self._drivers: OrderedDict[str, Driver] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+
+    def keep(self, batch_id: str, driver: Driver) -> None:
+        """Keep a batch that is starting."""
+        self._drivers[batch_id] = driver
+        self._sizes[batch_id] = 0
+        self._trim()
+
+    def weigh(self, batch_id: str, size: int) -> None:
+        """Note how many bytes the results of a batch that has ended hold."""
+        if batch_id in self._sizes:
+            self._sizes[batch_id] = size
+            self._trim()
+
+    def find(self, batch_id: str) -> Driver | None:
+        """The batch of that id, where it is still kept."""
+        return self._drivers.get(batch_id)
+
+    def running(self) -> list[Driver]:
+        """The batches that have not ended."""
+        return [driver for driver in self._drivers.values() if not driver.done]
+
+    def _trim(self) -> None:
+        total = sum(self._sizes.values())
+        for batch_id in list(self._drivers)[:-1]:
+            if len(self._drivers) <= KEPT_BATCHES and total <= KEPT_BYTES:
+                return
+            if self._drivers[batch_id].done:
+                del self._drivers[batch_id]
+                total -= self._sizes.pop(batch_id)
+
+
+def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:
+    """A part of one call's data, in at most about `limit` bytes; `None` where the batch has no such call."""
+    for step, outcome in zip(driver.plan.steps, driver.outcomes, strict=True):
+        if step.call.id == call_id:
+            return {"id": call_id, **_page_of(outcome, page, limit)}
+    return None
+
+
+def _page_of(outcome: Outcome | None, page: Page, limit: int) -> dict[str, Any]:
+    if outcome is None:
+        return {"status": "pending"}
+    if isinstance(outcome.result, Answer):
+        return {"status": "ok", **page_of(outcome.result.data, page, limit)}
+    return {"status": outcome.status, "error_code": outcome.result.code, "error": outcome.result.message}

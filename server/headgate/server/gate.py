@@ -1,0 +1,238 @@
+"""The gate: upstreams on one side, requests on the other. This is where the parts are put together."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from headgate.proxy.connection import CallFailedError, Open
+from headgate.proxy.driver import Driver
+from headgate.proxy.path import Attempt
+from headgate.proxy.stdio import stdio_opener
+from headgate.proxy.target import HttpTarget, StdioTarget, Target
+from headgate.proxy.upstream import UpstreamState
+from headgate.proxy.upstreams import Upstreams
+from headgate.server.batches import BatchRun, KeptBatches, data_size, new_batch_id, reply_of, result_page
+from headgate.server.log import log_batch
+from headgate.server.settings import Settings, load_settings
+from headgate.tools.batch import Batch, parse_batch
+from headgate.tools.catalogue import Catalogue, NotFound, Tool
+from headgate.tools.dry_run import dry_run
+from headgate.tools.page import Page
+from headgate.tools.plan import Plan, make_plan, writes_in
+from headgate.tools.refusal import Refusal
+from headgate.tools.reply import refused
+from headgate.tools.rules import UpstreamRules
+
+FIRST_OPENING_S = 5.0
+"""How long a request waits, right after the start, for upstreams of which nothing is known yet."""
+DRAIN_S = 5.0
+"""How long writes in flight may still take when the gate closes."""
+
+Progress = Callable[[int, int], None]
+"""Told how many calls have ended, of how many."""
+
+
+class Gate:
+    """Runs batches and single calls. Made by `open_gate`."""
+
+    def __init__(self, settings: Settings, upstreams: Upstreams, tasks: asyncio.TaskGroup) -> None:
+        """Upstreams are being opened by others; batches run as tasks of `tasks`."""
+        self.settings = settings
+        self._upstreams = upstreams
+        self._tasks = tasks
+        self._kept = KeptBatches()
+        self._opened_at = asyncio.get_running_loop().time()
+
+    async def batch(self, calls: object, **options: Any) -> dict[str, Any]:
+        """Run `calls`, a list or a whole request, and give the contract's reply.
+
+        Options are the request's other fields: `on_error`, `timeout_s`, `dry_run`.
+        """
+        request: object = {"calls": calls, **options} if options else calls
+        return (await self.run(request)).reply
+
+    async def run(self, request: object, *, reads_only: bool = False, on_progress: Progress | None = None) -> BatchRun:
+        """Run a batch until it has ended or its reply has to go out; what is unfinished then goes on.
+
+        Cancelled, it starts nothing more; writes in flight go on to their end.
+        """
+        batch_id = new_batch_id()
+        plan = await self._planned(request, reads_only=reads_only)
+        if isinstance(plan, Refusal):
+            return BatchRun(batch_id, refused(plan, batch_id))
+        if plan.batch.dry_run:
+            return BatchRun(batch_id, dry_run(plan, batch_id))
+        driver = Driver(
+            plan, self._upstreams.check_arguments, self._upstreams.call, self.settings.headgate.read_concurrency
+        )
+        if on_progress is not None:
+            driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
+        self._kept.keep(batch_id, driver)
+        self._tasks.create_task(self._drive(driver, batch_id))
+        try:
+            await self._until_reply_is_due(driver)
+        except asyncio.CancelledError:
+            driver.cancel()
+            raise
+        now = asyncio.get_running_loop().time()
+        return BatchRun(batch_id, reply_of(driver, batch_id, now, self.settings.headgate.reply_limit), driver)
+
+    async def call(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make one call of `tool`, by any of its names; the upstream's own `tools/call` result.
+
+        Raises:
+            CallFailedError: There is no result, and why.
+
+        """
+        found = await self.find(tool)
+        if isinstance(found, NotFound):
+            raise CallFailedError(found.code, found.message, sent=False)
+        attempt = Attempt(found, arguments, found.rules.timeout_s, (), asyncio.get_running_loop().time())
+        return await self._upstreams.call(attempt)
+
+    async def find(self, tool: str) -> Tool | NotFound:
+        """The tool of that name, waiting for an upstream that is still being opened for the first time."""
+        found = self.catalogue().find(tool)
+        if isinstance(found, NotFound):
+            await self._upstreams.settled(self._first_opening_left(), self._opening_for([tool]))
+            found = self.catalogue().find(tool)
+        return found
+
+    def result(self, batch_id: str, call_id: str | None, page: Page) -> dict[str, Any] | None:
+        """What get_result gives: the whole reply, or a part of one call's data; `None` for an unknown id."""
+        driver = self._kept.find(batch_id)
+        if driver is None:
+            return None
+        limit = self.settings.headgate.reply_limit
+        if call_id is None:
+            return reply_of(driver, batch_id, asyncio.get_running_loop().time(), limit).body
+        found = result_page(driver, call_id, page, limit)
+        return None if found is None else {"batch_id": batch_id, **found}
+
+    async def settled(self, timeout_s: float) -> None:
+        """Wait until each upstream is listed or has failed, for `timeout_s` at most."""
+        await self._upstreams.settled(timeout_s)
+
+    def catalogue(self) -> Catalogue:
+        """Every tool as it stands right now."""
+        return self._upstreams.catalogue
+
+    def upstreams(self) -> tuple[UpstreamState, ...]:
+        """The state of each upstream right now."""
+        return self._upstreams.states()
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever the catalogue is another; returns what ends that."""
+        return self._upstreams.watch(changed)
+
+    async def first_opening(self) -> None:
+        """Wait, only right after the start, for upstreams of which nothing is known yet."""
+        await self._upstreams.settled(self._first_opening_left())
+
+    async def drain(self) -> None:
+        """Start nothing more, and let writes in flight end."""
+        running = self._kept.running()
+        for driver in running:
+            driver.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                for driver in running:
+                    await driver.wait()
+
+    async def _planned(self, request: object, *, reads_only: bool) -> Plan | Refusal:
+        settings = self.settings.headgate
+        batch = parse_batch(request, max_calls=settings.max_calls)
+        if isinstance(batch, Refusal):
+            return batch
+        await self._know_tools_of(batch)
+        plan = make_plan(
+            batch,
+            self.catalogue(),
+            self._upstreams.check_arguments,
+            serialize=settings.serialize,
+            one_by_one=not _in_parallel(settings.parallel),
+        )
+        if isinstance(plan, Plan) and reads_only:
+            return writes_in(plan) or plan
+        return plan
+
+    async def _know_tools_of(self, batch: Batch) -> None:
+        if not self._upstreams.opening():
+            return
+        unknown = [call.tool for call in batch.calls if isinstance(self.catalogue().find(call.tool), NotFound)]
+        if unknown:
+            await self._upstreams.settled(self._first_opening_left(), self._opening_for(unknown))
+
+    def _opening_for(self, tools: list[str]) -> set[str] | None:
+        """The upstreams that could be meant by `tools`; `None`, all of them, where a name says nothing of it."""
+        named = {self.catalogue().upstream_named_in(tool) for tool in tools}
+        return None if None in named else {name for name in named if name is not None}
+
+    def _first_opening_left(self) -> float:
+        return max(self._opened_at + FIRST_OPENING_S - asyncio.get_running_loop().time(), 0.0)
+
+    async def _drive(self, driver: Driver, batch_id: str) -> None:
+        await driver.run()
+        self._kept.weigh(batch_id, data_size(driver))
+        log_batch(batch_id, driver)
+
+    async def _until_reply_is_due(self, driver: Driver) -> None:
+        within = self.settings.headgate.answer_within_s
+        if driver.plan.batch.timeout_s is not None:
+            # At the batch's own timeout everything has ended but the writes in flight, whose outcome comes later.
+            within = min(within, driver.plan.batch.timeout_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await driver.wait()
+
+
+@asynccontextmanager
+async def open_gate(settings: Settings | str | Path) -> AsyncGenerator[Gate]:
+    """A gate over the upstreams of `settings`, or of the headgate.toml at that path.
+
+    It is usable at once: upstreams are opened in the background, and a call waits for its own only.
+
+    Raises:
+        SettingsError: The file is not as it should be.
+
+    """
+    if not isinstance(settings, Settings):
+        settings = load_settings(Path(settings))
+    openers = {
+        name: (upstream.rules, _opener(upstream.target, upstream.rules))
+        for name, upstream in settings.upstreams.items()
+    }
+    async with gate_over(settings, openers) as gate:
+        yield gate
+
+
+@asynccontextmanager
+async def gate_over(settings: Settings, openers: Mapping[str, tuple[UpstreamRules, Open]]) -> AsyncGenerator[Gate]:
+    """A gate over upstreams of your own making, such as `MemoryUpstream`; those of `settings` are not opened."""
+    upstreams = Upstreams(openers)
+    async with upstreams.running(), asyncio.TaskGroup() as tasks:
+        gate = Gate(settings, upstreams, tasks)
+        try:
+            yield gate
+        finally:
+            await gate.drain()
+
+
+def _opener(target: Target, rules: UpstreamRules) -> Open:
+    match target:
+        case StdioTarget():
+            return stdio_opener(target)
+        case HttpTarget():
+            # Imported here: whoever has only stdio upstreams need not wait for an HTTP client to load.
+            from headgate.proxy.http import http_opener  # noqa: PLC0415
+
+            return http_opener(target, rules.concurrency)
+
+
+def _in_parallel(parallel: bool | float) -> bool:  # noqa: FBT001 - the setting as it is written down
+    """Whether this batch is one of the share that runs in parallel."""
+    return random.random() < float(parallel)  # noqa: S311 - a sample, not a secret

@@ -1,0 +1,61 @@
+"""What headgate says on stderr: one line for each batch and for what goes wrong. Never arguments or results."""
+
+import json
+import logging
+import sys
+from collections import Counter
+from typing import Any
+
+from headgate.proxy.driver import Driver
+from headgate.tools.reply import outcome_of
+
+logger = logging.getLogger("headgate.batch")
+
+
+def log_batch(batch_id: str, driver: Driver) -> None:
+    """One line for a batch that has ended: its id, its tools, durations, and outcome counts."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    outcomes = [outcome for outcome in driver.outcomes if outcome is not None]
+    counts = Counter(str(outcome.status) for outcome in outcomes)
+    tools = Counter(step.call.tool if step.tool is None else step.tool.qualified for step in driver.plan.steps)
+    fields = {
+        "batch_id": batch_id,
+        "outcome": outcome_of(counts),
+        "calls": len(outcomes),
+        "counts": dict(counts),
+        "duration_ms": round(((driver.ended_at or driver.started_at) - driver.started_at) * 1000),
+        "serial_ms": round(sum(outcome.duration_s for outcome in outcomes) * 1000),
+        "tools": dict(tools.most_common()),
+    }
+    logger.info("%s", _as_text(fields), extra={"fields": fields})
+
+
+def _as_text(fields: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in fields["counts"].items())
+    tools = ", ".join(name if count == 1 else f"{name} x{count}" for name, count in fields["tools"].items())
+    times = f"{fields['duration_ms']} ms (one by one: {fields['serial_ms']} ms)"
+    return f"batch {fields['batch_id']} {fields['outcome']}: {counts} in {times}: {tools}"
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **getattr(record, "fields", {"message": record.getMessage()}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_log(*, as_json: bool) -> None:
+    """Send headgate's own log to stderr, where stdout may carry MCP, and keep the libraries' chatter out of it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("headgate: %(message)s"))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.ERROR)
+    logging.getLogger("headgate").setLevel(logging.INFO)

@@ -1,0 +1,122 @@
+"""headgate as an MCP server: its own tools, and every upstream tool passed through.
+
+The SDK's low-level server validates nothing and lets texts of exceptions out, so both are seen to here.
+"""
+
+import logging
+from collections.abc import Awaitable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from pydantic import ValidationError
+
+from headgate.proxy.connection import CallFailedError
+from headgate.server.changes import Changes
+from headgate.server.gate import Gate
+from headgate.server.own_calls import OWN_CALLS, BadRequestError
+from headgate.server.progress import Beat
+from headgate.tools.batch import OWN_TOOLS
+from headgate.tools.catalogue import Tool
+from headgate.tools.offer import INSTRUCTIONS, own_tools
+
+logger = logging.getLogger(__name__)
+
+Context = ServerRequestContext[Any, Any]
+
+
+def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
+    """The server in front of `gate`, and what tells its clients of changed tools (to be run beside it)."""
+    bus = InMemorySubscriptionBus()
+    changes = Changes(gate, bus)
+    front = _Front(gate, changes)
+    server: Server[Any] = Server(
+        "headgate",
+        version=version("headgate"),
+        title="headgate",
+        instructions=INSTRUCTIONS,
+        on_list_tools=front.list_tools,
+        on_call_tool=front.call_tool,
+        on_subscriptions_listen=ListenHandler(bus),
+    )
+    return server, changes
+
+
+def initialization_options(server: Server[Any]) -> InitializationOptions:
+    """What the server says of itself: that its list of tools may change."""
+    return server.create_initialization_options(NotificationOptions(tools_changed=True))
+
+
+class _Front:
+    """The handlers."""
+
+    def __init__(self, gate: Gate, changes: Changes) -> None:
+        self._gate = gate
+        self._changes = changes
+        self._own = own_tools()
+        self._listed: dict[str, tuple[Tool, dict[str, Any] | None]] = {}
+
+    async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
+        """Answer at once with what is known: an upstream that comes up later is told of as a change."""
+        self._changes.note(ctx)
+        if self._gate.settings.headgate.expose == "batch":
+            return {"tools": self._own}
+        passed = (self._passed_through(tool) for tool in self._gate.catalogue().tools)
+        return {"tools": [*self._own, *(definition for definition in passed if definition is not None)]}
+
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
+        """Run one of headgate's own tools, or pass the call through."""
+        self._changes.note(ctx)
+        arguments = params.arguments or {}
+        try:
+            if params.name in OWN_TOOLS:
+                async with Beat(ctx) as beat:
+                    return await OWN_CALLS[params.name](self._gate, arguments, beat.progress)
+            return await _presented(self._gate.call(params.name, arguments))
+        except BadRequestError as bad:
+            return _failed(str(bad))
+        except CallFailedError as failed:
+            return _failed(f"{failed.code}: {failed}")
+        except Exception:
+            logger.exception("a call of %s failed inside headgate", params.name)
+            return _failed("headgate could not make this call; its log says why")
+
+    def _passed_through(self, tool: Tool) -> dict[str, Any] | None:
+        """The upstream's definition under the offered name, with the class that headgate goes by; checked once."""
+        listed = self._listed.get(tool.qualified)
+        if listed is None or listed[0] != tool:
+            listed = self._listed[tool.qualified] = (tool, _offered(tool))
+        return listed[1]
+
+
+def _offered(tool: Tool) -> dict[str, Any] | None:
+    annotations = tool.definition.get("annotations")
+    hints: dict[str, Any] = {**annotations} if isinstance(annotations, Mapping) else {}
+    if tool.kind == "write" or "readOnlyHint" in hints or tool.rules.kind is not None:
+        hints["readOnlyHint"] = tool.kind == "read"
+    definition = {**tool.definition, "name": tool.qualified, "inputSchema": dict(tool.input_schema)}
+    if hints:
+        definition["annotations"] = hints
+    try:
+        types.Tool.model_validate(definition)
+    except ValidationError:
+        # One malformed definition would make the SDK refuse the whole list.
+        logger.warning('upstream "%s" declares its tool "%s" in a way that MCP does not know', tool.upstream, tool.name)
+        return None
+    return definition
+
+
+async def _presented(result: Awaitable[Mapping[str, Any]]) -> Any:
+    """An upstream's own result, as it is."""
+    raw = dict(await result)
+    if raw.get("resultType") == "input_required":
+        return _failed("UPSTREAM_ERROR: it asks for input from a person, which headgate does not pass on yet")
+    return raw
+
+
+def _failed(text: str) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": text}], "isError": True}

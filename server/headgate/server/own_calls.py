@@ -1,0 +1,106 @@
+"""headgate's own tools as they are called: arguments checked, the gate asked, the answer as a `tools/call` result."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
+
+from headgate.server.gate import Gate, Progress
+from headgate.tools.budget import cut
+from headgate.tools.jsonpath import BadPathError
+from headgate.tools.page import Page
+from headgate.tools.search import find_tools
+
+Model = TypeVar("Model", bound=BaseModel)
+OwnCall = Callable[[Gate, Mapping[str, Any], Progress], Awaitable[dict[str, Any]]]
+
+_ROOM_FOR_FRAME = 500
+"""Bytes of a find_tools answer beside its tools."""
+
+
+class BadRequestError(Exception):
+    """Arguments that one of headgate's own tools does not take. Its text goes to the model."""
+
+
+class _FindTools(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    query: str = ""
+    limit: Annotated[int, Field(ge=1, le=200)] = 10
+
+
+class _GetResult(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    batch_id: str
+    id: str | None = None
+    path: str = "$"
+    offset: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+async def batch_call(gate: Gate, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Run a batch."""
+    return await _batch(gate, arguments, progress, reads_only=False)
+
+
+async def batch_read(gate: Gate, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Run a batch that may hold reads only."""
+    return await _batch(gate, arguments, progress, reads_only=True)
+
+
+async def _batch(gate: Gate, arguments: Mapping[str, Any], progress: Progress, *, reads_only: bool) -> dict[str, Any]:
+    answer = (await gate.run(arguments, reads_only=reads_only, on_progress=progress)).answer
+    return {
+        "content": [{"type": "text", "text": answer.text}, *answer.blocks],
+        "structuredContent": answer.body,
+        "isError": answer.is_error,
+    }
+
+
+async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
+    """Search the catalogue."""
+    asked = _checked(_FindTools, arguments)
+    await gate.first_opening()
+    found = find_tools(gate.catalogue(), asked.query, asked.limit)
+    kept: Any = cut(found, gate.settings.headgate.reply_limit - _ROOM_FOR_FRAME).data
+    answer: dict[str, Any] = {"tools": kept, "of": len(gate.catalogue().tools)}
+    down = [
+        {"upstream": upstream.name, "state": upstream.state, "reason": upstream.reason}
+        for upstream in gate.upstreams()
+        if upstream.state != "ready"
+    ]
+    return _answer(answer | {"unavailable": down} if down else answer)
+
+
+async def get_result(gate: Gate, arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
+    """Fetch a reply again, or a part of one result."""
+    asked = _checked(_GetResult, arguments)
+    try:
+        found = gate.result(asked.batch_id, asked.id, Page(asked.path, asked.offset, asked.limit))
+    except BadPathError as bad:
+        raise BadRequestError(str(bad)) from None
+    if found is None:
+        what = f'no call "{asked.id}" in batch' if asked.id else "no batch"
+        raise BadRequestError(f'there is {what} "{asked.batch_id}"; results are kept for the latest batches only')
+    return _answer(found)
+
+
+OWN_CALLS: Mapping[str, OwnCall] = {
+    "batch_call": batch_call,
+    "batch_read": batch_read,
+    "find_tools": find,
+    "get_result": get_result,
+}
+
+
+def _checked(model: type[Model], arguments: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+        faults = [f"{'.'.join(str(step) for step in error['loc'])}: {error['msg'].lower()}" for error in errors]
+        raise BadRequestError(f"these arguments do not fit: {'; '.join(faults)}") from None
+
+
+def _answer(body: dict[str, Any]) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": to_json(body).decode()}], "structuredContent": body}

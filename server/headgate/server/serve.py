@@ -1,0 +1,106 @@
+"""Serving: over stdio for a client that starts us, over streamable HTTP for those that connect."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from headgate.server.gate import open_gate
+from headgate.server.log import set_up_log
+from headgate.server.mcp_server import initialization_options, mcp_server
+from headgate.server.settings import Settings
+from headgate.server.stdio import stdio_streams
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of one HTTP request."""
+
+
+async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
+    """Serve one client over stdin and stdout until it closes our stdin, or SIGTERM."""
+    set_up_log(as_json=log_json)
+    _say_notices(settings)
+    async with open_gate(settings) as gate, stdio_streams() as (reading, writing):
+        server, changes = mcp_server(gate)
+        async with _beside(changes.run()):
+            await _until_sigterm(server.run(reading, writing, initialization_options(server)))
+
+
+async def serve_http(settings: Settings, host: str, port: int, *, log_json: bool = False) -> None:
+    """Serve streamable HTTP at `http://HOST:PORT/mcp` until SIGINT or SIGTERM.
+
+    There are no sessions: each request stands for itself, in either era of the protocol.
+    """
+    import uvicorn  # noqa: PLC0415 - only here, so that stdio starts without it
+    from mcp.server.transport_security import TransportSecuritySettings  # noqa: PLC0415
+
+    set_up_log(as_json=log_json)
+    _say_notices(settings)
+    local = host in ("127.0.0.1", "localhost", "::1")
+    hosts = ["127.0.0.1:*", "localhost:*", "[::1]:*"] if local else [f"{host}:{port}"]
+    async with open_gate(settings) as gate:
+        server, changes = mcp_server(gate)
+        app = server.streamable_http_app(
+            stateless_http=True,
+            max_request_body_size=MAX_BODY,
+            host=host,
+            transport_security=TransportSecuritySettings(
+                allowed_hosts=hosts,
+                allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts],
+            ),
+        )
+        config = uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="on", ws="none")
+        async with _beside(changes.run()):
+            logger.info("serving at http://%s:%d/mcp", f"[{host}]" if ":" in host else host, port)
+            await uvicorn.Server(config).serve()
+
+
+def run(serving: Coroutine[Any, Any, None], settings: Settings, *, http: bool) -> None:
+    """Run `serve_stdio` or `serve_http` on the event loop that the settings ask for.
+
+    `auto` is uvloop for HTTP, where it saves work on each connection, and asyncio for stdio, where none was measured.
+    """
+    wanted = settings.headgate.event_loop
+    factory = None
+    if sys.platform != "win32" and (wanted == "uvloop" or (wanted == "auto" and http)):
+        import uvloop  # noqa: PLC0415 - not there on Windows
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serving)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Run `work` for as long as the context is open."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def _until_sigterm(serving: Coroutine[Any, Any, None]) -> None:
+    """Serve until done, or until SIGTERM asks for an orderly end."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(serving)
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        finally:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _say_notices(settings: Settings) -> None:
+    for notice in settings.notices:
+        logger.warning("%s", notice)
