@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
+# What the newer era asks of every result, and of every list; the SDK takes it out again for the older one.
+_COMPLETE: dict[str, Any] = {"resultType": "complete"}
+_NOT_CACHED: dict[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
+
 
 def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
     """The server in front of `gate`, and what tells its clients of changed tools (to be run beside it)."""
@@ -63,14 +67,18 @@ class _Front:
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
         """Answer at once with what is known: an upstream that comes up later is told of as a change."""
         self._changes.note(ctx)
-        if self._gate.settings.headgate.expose == "batch":
-            return {"tools": self._own}
-        passed = (self._passed_through(tool) for tool in self._gate.catalogue().tools)
-        return {"tools": [*self._own, *(definition for definition in passed if definition is not None)]}
+        tools = list(self._own)
+        if self._gate.settings.headgate.expose == "all":
+            passed = (self._passed_through(tool) for tool in self._gate.catalogue().tools)
+            tools += [definition for definition in passed if definition is not None]
+        return {**_COMPLETE, **_NOT_CACHED, "tools": tools}
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
         """Run one of headgate's own tools, or pass the call through."""
         self._changes.note(ctx)
+        return _COMPLETE | await self._result_of(ctx, params)
+
+    async def _result_of(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         arguments = params.arguments or {}
         try:
             if params.name in OWN_TOOLS:
@@ -110,7 +118,7 @@ def _offered(tool: Tool) -> dict[str, Any] | None:
     return definition
 
 
-async def _presented(result: Awaitable[Mapping[str, Any]]) -> Any:
+async def _presented(result: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
     """An upstream's own result, as it is."""
     raw = dict(await result)
     if raw.get("resultType") == "input_required":
