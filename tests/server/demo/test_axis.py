@@ -30,7 +30,9 @@ def test_a_bar_ends_to_an_eighth_of_a_cell() -> None:
 
 
 def test_a_bar_starts_in_the_middle_of_a_cell_where_that_is_closer() -> None:
-    assert drawn(Axis(10, 10), 1.5, 4) == " ▐██"
+    starts = [drawn(Axis(10, 10), 1 + n / 8, 4) for n in (0, 1, 3, 4, 5, 7, 8)]
+
+    assert starts == [" ███", " ███", " ▐██", " ▐██", " ▐██", "  ██", "  ██"]
 
 
 def test_without_block_characters_bars_take_whole_cells() -> None:

@@ -120,7 +120,13 @@ def test_what_need_not_wait_runs_while_the_writes_do(shown: Shown) -> None:
 def test_the_text_shows_the_three_timelines_the_saving_and_the_next_step(shown: Shown) -> None:
     assert shown.text.isascii()
     assert max(map(len, shown.text.splitlines())) <= 100
-    for part in ("One by one  ", "The same four as one batch  ", "s saved", "read  timeout", "write ok"):
+    for part in (
+        "One by one  ",
+        "The same four as one batch, 2.5 s for the shipment  ",
+        "s saved",
+        "read  timeout",
+        "write ok",
+    ):
         assert part in shown.text
     assert "headgate init" in shown.text.splitlines()[-2]
     assert "headgate install claude-desktop" in shown.text.splitlines()[-1]

@@ -6,6 +6,7 @@ Pure arithmetic on seconds and cells. It knows nothing of calls, colours, or how
 from dataclasses import dataclass
 
 EIGHTHS = 8
+HALF = EIGHTHS // 2
 STEPS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 TICK_CELLS = 4
 """Fewer cells than this between two ticks, and their numbers would run together."""
@@ -29,12 +30,11 @@ class Glyphs:
     """The left edge of a cell."""
     line: str
     arrows: tuple[str, str]
-    dot: str
     leads_to: str
 
 
-BLOCKS = Glyphs("█", "▏▎▍▌▋▊▉", "▐", "░", "▏", "─", ("◂", "▸"), "·", "→")
-ASCII = Glyphs("#", "", "#", ".", "|", "-", ("<", ">"), "-", "->")
+BLOCKS = Glyphs("█", "▏▎▍▌▋▊▉", "▐", "░", "▏", "─", ("◂", "▸"), "→")
+ASCII = Glyphs("#", "", "#", ".", "|", "-", ("<", ">"), "->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ class Axis:
         return round(min(max(at_s / self.horizon_s, 0.0), 1.0) * self.width * EIGHTHS)
 
     def _blocks(self, start: int, end: int) -> Stroke:
-        lead, within = divmod(start, EIGHTHS)
-        half = within >= EIGHTHS // 2
+        nearest = round(start / HALF) * HALF
+        lead, within = divmod(nearest if nearest < end else start, EIGHTHS)
+        half = within >= HALF
         cells = self.glyphs.half if half else ""
         full, rest = divmod(max(end - (lead + half) * EIGHTHS, 0), EIGHTHS)
         return Stroke(lead, cells + self.glyphs.full * full + (self.glyphs.ends[rest - 1] if rest else ""))

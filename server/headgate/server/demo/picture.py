@@ -10,10 +10,11 @@ from rich.terminal_theme import TerminalTheme
 from headgate.server.demo.axis import BLOCKS, EIGHTHS
 from headgate.server.demo.scenes import Scene
 from headgate.server.demo.stage import page_for
-from headgate.server.demo.story import drawn
+from headgate.server.demo.story import AS_BATCH, ONE_BY_ONE, drawn
 from headgate.server.demo.timeline import saving
 
-WIDTH = 100
+WIDTH = 102
+"""A page of 100 cells, and room at its right."""
 PAPER, INK = (22, 27, 34), (230, 237, 243)
 THEME = TerminalTheme(PAPER, INK, [INK] * 8)
 """Every other colour is the drawing's own."""
@@ -34,7 +35,7 @@ text {{ font: {char_height}px ui-monospace, SFMono-Regular, "SF Mono", Menlo, Co
 {lines}
 </defs>
 <rect width="{width}" height="{height}" rx="10" fill="#161b22"/>
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+<g transform="translate(20, 24)" clip-path="url(#{unique_id}-clip-terminal)">
 {matrix}
 </g>
 </svg>
@@ -57,11 +58,10 @@ def picture(one_by_one: Scene, batch: Scene) -> str:
     )
     page = page_for(console, one_by_one.total_s)
     for line in [
-        *drawn("One by one", one_by_one, page),
+        *drawn(ONE_BY_ONE, one_by_one, page),
         "",
-        *drawn("One batch", batch, page),
+        *drawn(AS_BATCH, batch, page),
         *saving(batch.total_s, one_by_one.total_s, page),
-        "",
     ]:
         console.print(line)
     svg = console.export_svg(title="headgate demo", theme=THEME, code_format=FRAME, unique_id="demo")

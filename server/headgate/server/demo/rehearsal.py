@@ -15,7 +15,10 @@ from headgate.server.demo.picture import write_picture
 from headgate.server.demo.scenes import as_batch, one_by_one, with_writes
 from headgate.server.demo.stage import Stage
 from headgate.server.demo.story import (
+    AS_BATCH,
+    ONE_BY_ONE,
     OPENING,
+    WITH_WRITES,
     Run,
     drawn,
     next_steps,
@@ -32,7 +35,6 @@ SERVERS = ("orders", "payments", "shipments")
 LONGEST_START_S = 20.0
 TRIAGE_S = 9.5
 """About what the triage takes one by one: how long the axis is until that is known."""
-ONE_BY_ONE, AS_BATCH, WITH_WRITES = "One by one", "The same four as one batch", "A refund and a note, in one batch"
 
 
 def settings() -> Settings:

@@ -63,18 +63,12 @@ class Stage:
         """Show a scene while it runs; what it drew is gone when it ends."""
         spinner = Spinner(self._spins, style=QUIET)
         scene = Running(title, page_for(self.console, longest_s), spinner)
-        if not self.console.is_terminal:
-            yield scene
-            return
         with Live(get_renderable=scene.frame, console=self.console, refresh_per_second=FRAMES_A_SECOND, transient=True):
             yield scene
 
     @contextmanager
     def waiting(self, what: str) -> Generator[None]:
         """Turn a spinner while something is awaited that is not part of a scene."""
-        if not self.console.is_terminal:
-            yield
-            return
         spinner = Spinner(self._spins, text=Text(what, style=QUIET), style=QUIET)
         with Live(spinner, console=self.console, refresh_per_second=FRAMES_A_SECOND, transient=True):
             yield

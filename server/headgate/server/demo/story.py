@@ -10,6 +10,9 @@ from headgate.server.demo.timeline import Page, heading, saved_percent, timeline
 
 LABEL_WIDTH = 15
 NO_BREAK = "\N{NO-BREAK SPACE}"
+ONE_BY_ONE = "One by one"
+AS_BATCH = f"The same four as one batch, {SHIPMENT_TIMEOUT_S:g} s for the shipment"
+WITH_WRITES = "A refund and a note, in one batch"
 OPENING = (
     "A customer writes that order A-17 has not come, and asks for a refund. Before it decides, an agent looks up "
     "four things, on three tool servers that run here as real processes."
