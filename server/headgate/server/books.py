@@ -1,0 +1,48 @@
+"""What is noted of a batch after it has ended: its line in the log, the room that its results take.
+
+It is done a moment later and for several batches together, so that no reply waits for it.
+"""
+
+import asyncio
+
+from headgate.proxy.driver import Driver
+from headgate.server.batches import KeptBatches
+from headgate.server.log import log_batch
+
+LATER_S = 0.05
+
+
+class Books:
+    """The batches that have not been noted yet."""
+
+    def __init__(self, kept: KeptBatches) -> None:
+        """Results are weighed in `kept`."""
+        self._kept = kept
+        self._open: dict[str, Driver] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, batch_id: str, driver: Driver) -> None:
+        """Note the batch once it has ended."""
+        self._open[batch_id] = driver
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LATER_S, self._later)
+
+    def close(self) -> None:
+        """Note what has ended, now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._note()
+
+    def _later(self) -> None:
+        self._timer = None
+        self._note()
+        if self._open:
+            self._timer = asyncio.get_running_loop().call_later(LATER_S, self._later)
+
+    def _note(self) -> None:
+        for batch_id, driver in [*self._open.items()]:
+            if driver.done:
+                del self._open[batch_id]
+                log_batch(batch_id, driver)
+                self._kept.weigh(batch_id)
