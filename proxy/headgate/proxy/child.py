@@ -56,11 +56,14 @@ class Child(asyncio.SubprocessProtocol):
         return self._stdin.get_write_buffer_size()
 
     def write(self, line: bytes) -> None:
-        """Send one line. What is written in one turn of the event loop goes out as one piece."""
-        self._out.append(line)
-        if not self._flushing:
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        """Send one line at once, and what follows in the same turn of the event loop as one piece."""
+        if self._flushing:
+            self._out.append(line)
+            return
+        self._flushing = True
+        asyncio.get_running_loop().call_soon(self._flush)
+        if not self._stdin.is_closing():
+            self._stdin.write(line + b"\n")
 
     def _flush(self) -> None:
         self._flushing = False

@@ -1,6 +1,7 @@
 """Where the machine meets the event loop: its commands become tasks, what becomes of them its events.
 
-A batch is run by a task of its own, not by whoever asked for it, so that a reply may go out before all has ended.
+A batch is not run by whoever asked for it: it lives in a task group that outlives the request, so that a reply may
+go out before all has ended.
 """
 
 import asyncio
@@ -23,19 +24,20 @@ class Driver:
     """One batch under way."""
 
     def __init__(self, plan: Plan, check_arguments: CheckArguments, path: CallPath, read_concurrency: int) -> None:
-        """Nothing is sent before `run`."""
+        """Nothing is sent before `start`."""
         self.plan = plan
         self.started_at = 0.0
         self.ended_at: float | None = None
+        self.on_progress: Callable[[], None] | None = None
+        """Told whenever calls have ended."""
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
         self._reads = (Capacity(read_concurrency),)
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._deadline: asyncio.TimerHandle | None = None
         self._group: asyncio.TaskGroup
-        self.on_progress: Callable[[], None] | None = None
-        """Told whenever calls have ended."""
 
     @property
     def outcomes(self) -> tuple[Outcome | None, ...]:
@@ -52,25 +54,29 @@ class Driver:
         """Whether every call has ended."""
         return self._schedule.done
 
-    async def wait(self) -> None:
-        """Wait until every call has ended."""
-        await asyncio.shield(self._over)
-
-    async def run(self) -> None:
-        """Walk the plan to its end."""
-        self.started_at = self._loop.time()
-        timeout_s = self.plan.batch.timeout_s
-        deadline = None if timeout_s is None else self._loop.call_later(timeout_s, self._handle, Expired())
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until every call has ended, for `timeout_s` at most; whether that is so."""
+        if self._schedule.done:
+            return True
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        timer = None if timeout_s is None else self._loop.call_later(timeout_s, _release, waiter)
         try:
-            async with asyncio.TaskGroup() as self._group:
-                self._act(self._schedule.begin(self.started_at))
-                self._note_progress()
-                await self._over
+            await waiter
         finally:
-            if deadline is not None:
-                deadline.cancel()
-            if not self._over.done():
-                self._over.cancel()
+            self._waiters.remove(waiter)
+            if timer is not None:
+                timer.cancel()
+        return self._schedule.done
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Walk the plan to its end, each call a task of `group`."""
+        self._group = group
+        self.started_at = self._loop.time()
+        if self.plan.batch.timeout_s is not None:
+            self._deadline = self._loop.call_later(self.plan.batch.timeout_s, self._handle, Expired())
+        self._act(self._schedule.begin(self.started_at))
+        self._note_progress()
 
     def cancel(self) -> None:
         """Start nothing more and end the reads in flight; a write in flight goes on to its end."""
@@ -90,9 +96,12 @@ class Driver:
                     self._tasks[index].cancel()
 
     def _note_progress(self) -> None:
-        if self._schedule.done and not self._over.done():
+        if self._schedule.done and self.ended_at is None:
             self.ended_at = self._loop.time()
-            self._over.set_result(None)
+            if self._deadline is not None:
+                self._deadline.cancel()
+            for waiter in self._waiters:
+                _release(waiter)
         if self.on_progress is not None:
             self.on_progress()
 
@@ -120,3 +129,8 @@ class Driver:
             logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
             broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
             return broken.failure(attempt.tool.kind)
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,6 +1,5 @@
 """Batches that have been run or are running: their replies, and their results for as long as they are kept."""
 
-import base64
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ KEPT_BYTES = 64 * 1024 * 1024
 
 def new_batch_id() -> str:
     """A name that nobody can guess: whoever holds it may fetch the results."""
-    return "b_" + base64.b32encode(secrets.token_bytes(10)).decode()
+    return f"b_{secrets.token_hex(10)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +84,22 @@ class KeptBatches:
         """Nothing kept yet."""
         self._drivers: OrderedDict[str, Driver] = OrderedDict()
         self._sizes: dict[str, int] = {}
+        self._total = 0
 
     def keep(self, batch_id: str, driver: Driver) -> None:
         """Keep a batch that is starting."""
         self._drivers[batch_id] = driver
-        self._sizes[batch_id] = 0
-        self._trim()
-
-    def weigh(self, batch_id: str, size: int) -> None:
-        """Note how many bytes the results of a batch that has ended hold."""
-        if batch_id in self._sizes:
-            self._sizes[batch_id] = size
+        if len(self._drivers) > KEPT_BATCHES:
             self._trim()
+
+    def weigh(self, batch_id: str) -> None:
+        """Count the results of a batch that has ended."""
+        driver = self._drivers.get(batch_id)
+        if driver is not None and batch_id not in self._sizes:
+            self._sizes[batch_id] = data_size(driver)
+            self._total += self._sizes[batch_id]
+            if self._total > KEPT_BYTES:
+                self._trim()
 
     def find(self, batch_id: str) -> Driver | None:
         """The batch of that id, where it is still kept."""
@@ -107,13 +110,12 @@ class KeptBatches:
         return [driver for driver in self._drivers.values() if not driver.done]
 
     def _trim(self) -> None:
-        total = sum(self._sizes.values())
         for batch_id in list(self._drivers)[:-1]:
-            if len(self._drivers) <= KEPT_BATCHES and total <= KEPT_BYTES:
+            if len(self._drivers) <= KEPT_BATCHES and self._total <= KEPT_BYTES:
                 return
             if self._drivers[batch_id].done:
                 del self._drivers[batch_id]
-                total -= self._sizes.pop(batch_id)
+                self._total -= self._sizes.pop(batch_id, 0)
 
 
 def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:

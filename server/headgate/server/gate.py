@@ -15,8 +15,8 @@ from headgate.proxy.stdio import stdio_opener
 from headgate.proxy.target import HttpTarget, StdioTarget, Target
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
-from headgate.server.batches import BatchRun, KeptBatches, data_size, new_batch_id, reply_of, result_page
-from headgate.server.log import log_batch
+from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
+from headgate.server.books import Books
 from headgate.server.settings import Settings, load_settings
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
@@ -45,6 +45,7 @@ class Gate:
         self._upstreams = upstreams
         self._tasks = tasks
         self._kept = KeptBatches()
+        self._books = Books(self._kept)
         self._opened_at = asyncio.get_running_loop().time()
 
     async def batch(self, calls: object, **options: Any) -> dict[str, Any]:
@@ -72,9 +73,10 @@ class Gate:
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
         self._kept.keep(batch_id, driver)
-        self._tasks.create_task(self._drive(driver, batch_id))
+        self._books.open(batch_id, driver)
+        driver.start(self._tasks)
         try:
-            await self._until_reply_is_due(driver)
+            await driver.wait(self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
             driver.cancel()
             raise
@@ -142,6 +144,7 @@ class Gate:
             async with asyncio.timeout(DRAIN_S):
                 for driver in running:
                     await driver.wait()
+        self._books.close()
 
     async def _planned(self, request: object, *, reads_only: bool) -> Plan | Refusal:
         settings = self.settings.headgate
@@ -175,19 +178,13 @@ class Gate:
     def _first_opening_left(self) -> float:
         return max(self._opened_at + FIRST_OPENING_S - asyncio.get_running_loop().time(), 0.0)
 
-    async def _drive(self, driver: Driver, batch_id: str) -> None:
-        await driver.run()
-        self._kept.weigh(batch_id, data_size(driver))
-        log_batch(batch_id, driver)
+    def _reply_due_in(self, batch: Batch) -> float:
+        """Seconds until the reply has to go out.
 
-    async def _until_reply_is_due(self, driver: Driver) -> None:
+        At the batch's own timeout everything has ended but the writes in flight, whose outcome comes later.
+        """
         within = self.settings.headgate.answer_within_s
-        if driver.plan.batch.timeout_s is not None:
-            # At the batch's own timeout everything has ended but the writes in flight, whose outcome comes later.
-            within = min(within, driver.plan.batch.timeout_s)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await driver.wait()
+        return within if batch.timeout_s is None else min(within, batch.timeout_s)
 
 
 @asynccontextmanager
