@@ -146,6 +146,12 @@ def test_values_that_are_not_text_become_text() -> None:
     assert server.target == StdioTarget("run", ("-n", "3"), {"A": "true", "B": "1"})
 
 
+def test_variables_that_codex_hands_on_by_name_are_named_here_too() -> None:
+    text = '[mcp_servers.x]\ncommand = "run"\nenv_vars = ["A", {name = "B"}]\nenv = {C = "1"}\n'
+    (server,) = read(text, name="config.toml").servers
+    assert server.target == StdioTarget("run", env={"A": "${A}", "C": "1"})
+
+
 def test_a_path_with_blanks_is_one_command() -> None:
     assert one(r'{"mcpServers": {"x": {"command": "C:\\Program Files\\x.exe"}}}').target == StdioTarget(
         r"C:\Program Files\x.exe"
@@ -167,6 +173,7 @@ def test_headgate_s_own_form_of_a_variable_stays() -> None:
     [
         ("a.json", '{"mcpServers": {', "a.json is not valid JSON: line 1, column 17"),
         ("a.toml", "[mcp_servers", "a.toml is not valid TOML"),
+        ("a.toml", "a = " + "[" * 10_000, "a.toml is nested too deeply"),
         ("a.json", "[1]", "a.json holds no JSON object"),
     ],
 )

@@ -44,6 +44,16 @@ def test_the_mode_stays(tmp_path: Path) -> None:
     assert backup.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_private_file_is_its_owner_s_alone(tmp_path: Path, before: str | None) -> None:
+    file = tmp_path / "mcp.json"
+    if before:
+        file.write_text(before, "utf-8")
+        file.chmod(0o644)
+    replace(file, before, "new", now=NOW, private=True)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real = tmp_path / "dotfiles" / "mcp.json"
     real.parent.mkdir()

@@ -22,6 +22,8 @@ def parse(text: str, file: PurePath) -> Mapping[str, object]:
         value = tomllib.loads(text) if file.suffix == ".toml" else jsonc.loads(text)
     except ValueError as wrong:
         raise ConfigError(f"{file} is not valid {_language(file)}: {wrong}") from wrong
+    except RecursionError:
+        raise ConfigError(f"{file} is nested too deeply") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{file} holds no {_language(file)} object")
     return cast("dict[str, object]", value)

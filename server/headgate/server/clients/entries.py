@@ -124,7 +124,8 @@ def _stdio(command: str, raw: Mapping[str, object]) -> StdioTarget | str:
         args = tuple(rest)
     cwd = raw.get("cwd")
     folder = cwd if isinstance(cwd, str) and cwd else None
-    return StdioTarget(command=command, args=args, env=_texts(raw.get("env")), cwd=folder)
+    forwarded = {name: f"${{{name}}}" for name in _strings(raw.get("env_vars"))}
+    return StdioTarget(command=command, args=args, env=forwarded | _texts(raw.get("env")), cwd=folder)
 
 
 def _behind_headgate(command: str, args: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -157,7 +158,7 @@ def _settled(server: FoundServer, machine: Machine) -> FoundServer:
 
 def _strings(value: object) -> tuple[str, ...]:
     items = cast("list[object]", value) if isinstance(value, list) else []
-    return tuple(_text(item) for item in items if item is not None)
+    return tuple(_text(item) for item in items if isinstance(item, str | int | float))
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -57,6 +57,8 @@ class Client:
     """Whether an entry says `"type": "stdio"`."""
     reload: str
     """What makes the client read its file again."""
+    forwards: str | None = None
+    """The key that lists which variables a server gets of the client's own environment, where it gets none unasked."""
 
     def files(self, machine: Machine, scope: Scope) -> tuple[PurePath, ...]:
         """Files of `scope`, likeliest first; none where the client does not have that scope."""
@@ -157,5 +159,6 @@ CLIENTS: tuple[Client, ...] = (
         project_file=(".codex", "config.toml"),
         typed=False,
         reload="Start a new Codex session; /mcp shows the connection.",
+        forwards="env_vars",
     ),
 )

@@ -1,0 +1,51 @@
+"""One tool of the catalogue, for people and for programs."""
+
+from typing import Any
+
+from headgate.server.cli.display import shortened
+from headgate.tools.catalogue import Tool
+from headgate.tools.rules import Rate
+
+_WIDTH = 60
+_PERIODS = {1.0: "s", 60.0: "min", 3600.0: "h"}
+
+
+def limits_of(tool: Tool) -> str:
+    """The tool's own limits in the words of headgate.toml."""
+    rules = tool.rules
+    parts = [f"{rules.timeout_s:g}s"]
+    if rules.rate:
+        parts.append(rate(rules.rate))
+    if rules.concurrency:
+        parts.append(f"{rules.concurrency} at once")
+    return ", ".join(parts)
+
+
+def does(tool: Tool) -> str:
+    """The first line of the tool's description."""
+    lines = tool.description.strip().splitlines()
+    return shortened(lines[0], _WIDTH) if lines else ""
+
+
+def rate(rules: Rate) -> str:
+    """`20/s`, with the burst where it is not the whole count."""
+    period = _PERIODS.get(rules.period_s, f"{rules.period_s:g}s")
+    burst = "" if rules.burst == rules.count else f" (burst {rules.burst})"
+    return f"{rules.count}/{period}{burst}"
+
+
+def tool_as_json(tool: Tool) -> dict[str, Any]:
+    """Everything that headgate knows of the tool."""
+    rules = tool.rules
+    return {
+        "name": tool.qualified,
+        "upstream": tool.upstream,
+        "tool": tool.name,
+        "class": tool.kind,
+        "why": tool.reason,
+        "timeout_s": rules.timeout_s,
+        "rate_limit": rate(rules.rate) if rules.rate else None,
+        "concurrency": rules.concurrency,
+        "description": tool.description,
+        "inputSchema": tool.input_schema,
+    }

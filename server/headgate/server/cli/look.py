@@ -1,0 +1,77 @@
+"""A look at all upstreams: what each offers, or why it does not."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headgate.server.cli.catalogue_view import rate
+from headgate.server.cli.display import waiting
+from headgate.server.cli.quiet import keep_log_quiet
+from headgate.server.gate import open_gate
+from headgate.server.settings import Settings
+from headgate.tools.catalogue import Tool
+from headgate.tools.rules import UpstreamRules
+
+_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSeen:
+    """One upstream as it was found."""
+
+    name: str
+    state: str
+    tools: int
+    ready_ms: int | None
+    reason: str | None
+    limits: str
+    """Those that all its tools share."""
+
+    def said(self) -> str:
+        """How it is, in words."""
+        if self.state == "ready":
+            return f"in {self.ready_ms} ms, {self.tools} tool{'' if self.tools == 1 else 's'}"
+        return self.reason or f"no answer in {_WAIT_S:g} s"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        reason = None if self.state == "ready" else self.said()
+        return asdict(self) | {"reason": reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All tools and all upstreams."""
+
+    tools: Sequence[Tool]
+    upstreams: Sequence[UpstreamSeen]
+
+
+def look(settings: Settings) -> Seen:
+    """Open every upstream, and wait until each is listed or has failed."""
+    keep_log_quiet()
+    count = len(settings.upstreams)
+    with waiting(f"starting {count} upstream{'' if count == 1 else 's'}"):
+        return asyncio.run(_look(settings))
+
+
+async def _look(settings: Settings) -> Seen:
+    async with open_gate(settings) as gate:
+        await gate.settled(_WAIT_S)
+        upstreams = [
+            UpstreamSeen(
+                name=each.name,
+                state=each.state,
+                tools=each.tools,
+                ready_ms=None if each.ready_after_s is None else round(each.ready_after_s * 1000),
+                reason=each.reason,
+                limits=_limits(settings.upstreams[each.name].rules),
+            )
+            for each in gate.upstreams()
+        ]
+        return Seen(gate.catalogue().tools, upstreams)
+
+
+def _limits(rules: UpstreamRules) -> str:
+    return f"{rules.concurrency} at once" + (f", {rate(rules.rate)}" if rules.rate else "")
