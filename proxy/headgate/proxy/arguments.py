@@ -30,7 +30,8 @@ class ArgumentChecker:
         faults: list[str] = []
         for error in validator.iter_errors(arguments):
             where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-            faults.append(f"{where.removeprefix('.')}: {error.message}"[:_MAX_FAULT] if where else error.message)
+            fault = f"{where.removeprefix('.')}: {error.message}" if where else error.message
+            faults.append(fault if len(fault) <= _MAX_FAULT else f"{fault[:_MAX_FAULT]}…")
             if len(faults) == MAX_NAMED:
                 break
         return f"{tool.qualified} does not take these arguments: {'; '.join(faults)}"

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from headgate.proxy.connection import UnavailableError
+from headgate.proxy.redact import redacted, secrets_in
 from headgate.proxy.target import StdioTarget
 
 MAX_LINE = 32 * 1024 * 1024
@@ -23,7 +24,7 @@ _GRACE_S = 1.0
 """How long a child has to end after its input was closed, and again after SIGTERM."""
 _LAST_WORDS_S = 0.2
 """How long output may still come after the process has ended; a grandchild may hold the pipe open for ever."""
-_MIN_SECRET = 4
+_MAX_WORDS = 300
 
 
 class Child(asyncio.SubprocessProtocol):
@@ -35,13 +36,14 @@ class Child(asyncio.SubprocessProtocol):
         """`on_end` is called once, with a reason that holds none of `secrets`."""
         self._on_line = on_line
         self._on_end = on_end
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._secrets = secrets
         self._partial: list[bytes] = []
         self._partial_size = 0
         self._out: list[bytes] = []
         self._flushing = False
         self._stderr: deque[bytes] = deque()
         self._stderr_size = 0
+        self._stderr_cut = False
         self._ended = False
         self.exited = asyncio.get_running_loop().create_future()
 
@@ -49,6 +51,11 @@ class Child(asyncio.SubprocessProtocol):
         """Keep the transport of a process that has started."""
         self._process = cast("asyncio.SubprocessTransport", transport)
         self._stdin = cast("asyncio.WriteTransport", self._process.get_pipe_transport(0))
+
+    @property
+    def listens(self) -> bool:
+        """Whether what is written can still reach it."""
+        return not self.exited.done() and not self._stdin.is_closing()
 
     @property
     def unread(self) -> int:
@@ -96,51 +103,65 @@ class Child(asyncio.SubprocessProtocol):
                 self._signal(signal.SIGKILL)
 
     def _keep_stderr(self, data: bytes) -> None:
-        self._stderr.append(data[-STDERR_KEPT:])
-        self._stderr_size += len(self._stderr[-1])
+        kept = data[-STDERR_KEPT:]
+        self._stderr.append(kept)
+        self._stderr_size += len(kept)
+        self._stderr_cut = self._stderr_cut or len(kept) < len(data)
         while self._stderr_size > STDERR_KEPT and len(self._stderr) > 1:
             self._stderr_size -= len(self._stderr.popleft())
+            self._stderr_cut = True
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """A child that has closed its output will answer nothing more."""
         del exc
         if fd == 1:
-            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end, "it closed its output")
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end)
 
     def process_exited(self) -> None:
-        """Note how the process ended, and give what it still said time to arrive."""
+        """Note that the process has ended, and give what it still said time to arrive."""
         if not self.exited.done():
             self.exited.set_result(None)
-        code = self._process.get_returncode()
-        asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end, f"it ended with exit code {code}")
+        asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end)
 
-    def _end(self, reason: str) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing can arrive any more: the process has ended and its pipes are closed."""
+        del exc
+        self._end()
+
+    def _end(self, reason: str | None = None) -> None:
         if self._ended:
             return
         self._ended = True
+        reason = reason or _how_it_ended(self._process.get_returncode())
         words = self.last_words()
         self._on_end(f"{reason}: {words}" if words else reason)
 
     def last_words(self) -> str:
         """The last line that the child wrote to its stderr, without secrets."""
-        text = b"".join(self._stderr).decode(errors="replace").strip()
-        line = text.rpartition("\n")[2].strip()[:300]
-        for secret in self._secrets:
-            line = line.replace(secret, "•••")
-        return line
+        said = redacted(b"".join(self._stderr).decode(errors="replace"), self._secrets).strip()
+        before, _, line = said.rpartition("\n")
+        if self._stderr_cut and not before:
+            # The line began before what is kept, and a secret may have been cut in two there.
+            line = line[max(map(len, self._secrets), default=0) :]
+        return line.strip()[:_MAX_WORDS]
 
     async def stop(self) -> None:
-        """End the process and all that it started: input closed, then SIGTERM, then SIGKILL."""
+        """End the process and all that it started: input closed, then SIGTERM, then SIGKILL.
+
+        Cancelled meanwhile, it goes to the last of these at once.
+        """
         self._ended = True
         self._stdin.close()
-        for force in (None, signal.SIGTERM, signal.SIGKILL):
-            if force is not None:
-                self._signal(force)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self.exited), _GRACE_S)
-                break
-        self._signal(signal.SIGKILL)
-        self._process.close()
+        try:
+            for force in (None, signal.SIGTERM, signal.SIGKILL):
+                if force is not None:
+                    self._signal(force)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(self.exited), _GRACE_S)
+                    break
+        finally:
+            self._signal(signal.SIGKILL)
+            self._process.close()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -160,7 +181,7 @@ async def started(
         UnavailableError: It could not be started.
 
     """
-    secrets = frozenset(value for value in target.env.values() if len(value) >= _MIN_SECRET)
+    secrets = secrets_in(target.env)
     loop = asyncio.get_running_loop()
     try:
         _, child = await loop.subprocess_exec(
@@ -181,6 +202,15 @@ async def started(
         yield child
     finally:
         await child.stop()
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is None:
+        return "it closed its output"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"it was ended by {signal.Signals(-code).name}"
+    return f"it ended with exit code {code}"
 
 
 def _environment(added: Mapping[str, str]) -> dict[str, str]:

@@ -41,10 +41,13 @@ class _MemoryConnection:
     def __init__(self, upstream: MemoryUpstream) -> None:
         self._upstream = upstream
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._under_way: set[asyncio.Timeout] = set()
 
     def end(self, reason: str) -> None:
         if not self._ended.done():
             self._ended.set_result(reason)
+            for call in self._under_way:
+                call.reschedule(asyncio.get_running_loop().time())
 
     async def list_tools(self) -> Sequence[Mapping[str, Any]]:
         return self._upstream.definitions
@@ -52,9 +55,17 @@ class _MemoryConnection:
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._ended.done():
             raise CallFailedError("UPSTREAM_UNAVAILABLE", self._ended.result(), sent=False)
+        call = asyncio.timeout(None)
         try:
-            return await self._upstream.handlers[name](arguments)
+            async with call:
+                self._under_way.add(call)
+                try:
+                    return await self._upstream.handlers[name](arguments)
+                finally:
+                    self._under_way.remove(call)
         except Exception as broken:
+            if call.expired():
+                raise CallFailedError("UPSTREAM_ERROR", f"the upstream is gone: {await self.closed()}", sent=True) from None
             self.end(f"the tool {name} failed inside the upstream")
             raise CallFailedError("UPSTREAM_ERROR", "the upstream closed the connection", sent=True) from broken
 

@@ -5,6 +5,7 @@ the shorter way of `request`: one future each, no task, no validation of what on
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Rpc(Dispatcher[TransportContext]):
         key = coerce_request_id(identity)
         if key in self._pending:
             raise ValueError(f"request id {identity!r} is already in flight")
-        self.write(orjson.dumps({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
+        self.write(_encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._pending[key] = answer
         return Request(self, identity, answer)
@@ -81,12 +82,12 @@ class Rpc(Dispatcher[TransportContext]):
         """Send a notification; into a closed line it is dropped."""
         if not self._closed.done():
             params = {} if params is None else params
-            self.write(orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+            self.write(_encoded({"jsonrpc": "2.0", "method": method, "params": params}))
 
     def reply(self, message: Mapping[str, Any]) -> None:
         """Send the answer to a request of the peer's; into a closed line it is dropped."""
         if not self._closed.done():
-            self.write(orjson.dumps(message))
+            self.write(_encoded(message))
 
     def receive(self, line: bytes) -> None:
         """Take one message in."""
@@ -199,6 +200,14 @@ class Request:
             if cancel:
                 self._rpc.tell("notifications/cancelled", {"requestId": self.identity})
             raise
+
+
+def _encoded(message: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(message)
+    except TypeError:
+        # An integer of more than 64 bits or half a surrogate pair: JSON all the same.
+        return json.dumps(message, separators=(",", ":")).encode()
 
 
 def _error_of(error: object) -> MCPError:

@@ -25,6 +25,8 @@ class Upstreams:
         self._arguments = ArgumentChecker()
         self._watchers: list[Callable[[], None]] = []
         self.catalogue = Catalogue(upstream.listing for upstream in self._upstreams.values())
+        self.all_known = not self._upstreams
+        """Whether each upstream has been ready or has failed once."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -70,6 +72,7 @@ class Upstreams:
         return lambda: self._watchers.remove(changed)
 
     def _relist(self) -> None:
+        self.all_known = not self.opening()
         self.catalogue = Catalogue(upstream.listing for upstream in self._upstreams.values())
         for changed in list(self._watchers):
             changed()

@@ -12,6 +12,8 @@ from headgate.tools.page import Page, page_of
 from headgate.tools.reply import Reply, reply_to
 
 KEPT_BATCHES = 100
+TRIMMED_AT_ONCE = 20
+"""Batches beyond that number before the oldest go: looking for them has a cost."""
 KEPT_BYTES = 64 * 1024 * 1024
 """Data of batches that get_result can still fetch; the oldest batches go first."""
 
@@ -89,7 +91,7 @@ class KeptBatches:
     def keep(self, batch_id: str, driver: Driver) -> None:
         """Keep a batch that is starting."""
         self._drivers[batch_id] = driver
-        if len(self._drivers) > KEPT_BATCHES:
+        if len(self._drivers) >= KEPT_BATCHES + TRIMMED_AT_ONCE:
             self._trim()
 
     def weigh(self, batch_id: str) -> None:
@@ -110,10 +112,10 @@ class KeptBatches:
         return [driver for driver in self._drivers.values() if not driver.done]
 
     def _trim(self) -> None:
-        for batch_id in list(self._drivers)[:-1]:
+        for batch_id, driver in [*self._drivers.items()]:
             if len(self._drivers) <= KEPT_BATCHES and self._total <= KEPT_BYTES:
                 return
-            if self._drivers[batch_id].done:
+            if driver.done:
                 del self._drivers[batch_id]
                 self._total -= self._sizes.pop(batch_id, 0)
 

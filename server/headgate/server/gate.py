@@ -164,7 +164,7 @@ class Gate:
         return plan
 
     async def _know_tools_of(self, batch: Batch) -> None:
-        if not self._upstreams.opening():
+        if self._upstreams.all_known:
             return
         unknown = [call.tool for call in batch.calls if isinstance(self.catalogue().find(call.tool), NotFound)]
         if unknown:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from headgate.proxy.driver import Driver
-from headgate.tools.reply import outcome_of
+from headgate.tools.reply import counted, outcome_of
 
 logger = logging.getLogger("headgate.batch")
 
@@ -17,13 +17,13 @@ def log_batch(batch_id: str, driver: Driver) -> None:
     if not logger.isEnabledFor(logging.INFO):
         return
     outcomes = [outcome for outcome in driver.outcomes if outcome is not None]
-    counts = Counter(str(outcome.status) for outcome in outcomes)
+    counts = counted(outcomes)
     tools = Counter(step.call.tool if step.tool is None else step.tool.qualified for step in driver.plan.steps)
     fields = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),
         "calls": len(outcomes),
-        "counts": dict(counts),
+        "counts": counts,
         "duration_ms": round(((driver.ended_at or driver.started_at) - driver.started_at) * 1000),
         "serial_ms": round(sum(outcome.duration_s for outcome in outcomes) * 1000),
         "tools": dict(tools.most_common()),

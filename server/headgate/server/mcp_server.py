@@ -19,7 +19,7 @@ from headgate.proxy.connection import CallFailedError
 from headgate.server.changes import Changes
 from headgate.server.gate import Gate
 from headgate.server.own_calls import OWN_CALLS, BadRequestError
-from headgate.server.progress import Beat
+from headgate.server.progress import Beat, wants_progress
 from headgate.tools.batch import OWN_TOOLS
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
@@ -82,8 +82,11 @@ class _Front:
         arguments = params.arguments or {}
         try:
             if params.name in OWN_TOOLS:
+                call = OWN_CALLS[params.name]
+                if not wants_progress(ctx):
+                    return await call(self._gate, arguments, None)
                 async with Beat(ctx) as beat:
-                    return await OWN_CALLS[params.name](self._gate, arguments, beat.progress)
+                    return await call(self._gate, arguments, beat.progress)
             return await _presented(self._gate.call(params.name, arguments))
         except BadRequestError as bad:
             return _failed(str(bad))

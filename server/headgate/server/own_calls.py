@@ -13,7 +13,7 @@ from headgate.tools.page import Page
 from headgate.tools.search import find_tools
 
 Model = TypeVar("Model", bound=BaseModel)
-OwnCall = Callable[[Gate, Mapping[str, Any], Progress], Awaitable[dict[str, Any]]]
+OwnCall = Callable[[Gate, Mapping[str, Any], Progress | None], Awaitable[dict[str, Any]]]
 
 _ROOM_FOR_FRAME = 500
 """Bytes of a find_tools answer beside its tools."""
@@ -38,17 +38,19 @@ class _GetResult(BaseModel):
     limit: Annotated[int, Field(ge=1)] | None = None
 
 
-async def batch_call(gate: Gate, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+async def batch_call(gate: Gate, arguments: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
     """Run a batch."""
     return await _batch(gate, arguments, progress, reads_only=False)
 
 
-async def batch_read(gate: Gate, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+async def batch_read(gate: Gate, arguments: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
     """Run a batch that may hold reads only."""
     return await _batch(gate, arguments, progress, reads_only=True)
 
 
-async def _batch(gate: Gate, arguments: Mapping[str, Any], progress: Progress, *, reads_only: bool) -> dict[str, Any]:
+async def _batch(
+    gate: Gate, arguments: Mapping[str, Any], progress: Progress | None, *, reads_only: bool
+) -> dict[str, Any]:
     answer = (await gate.run(arguments, reads_only=reads_only, on_progress=progress)).answer
     return {
         "content": [{"type": "text", "text": answer.text}, *answer.blocks],
@@ -57,7 +59,7 @@ async def _batch(gate: Gate, arguments: Mapping[str, Any], progress: Progress, *
     }
 
 
-async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
+async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | None) -> dict[str, Any]:
     """Search the catalogue."""
     asked = _checked(_FindTools, arguments)
     await gate.first_opening()
@@ -72,7 +74,7 @@ async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress) ->
     return _answer(answer | {"unavailable": down} if down else answer)
 
 
-async def get_result(gate: Gate, arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
+async def get_result(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | None) -> dict[str, Any]:
     """Fetch a reply again, or a part of one result."""
     asked = _checked(_GetResult, arguments)
     try:

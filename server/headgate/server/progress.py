@@ -14,13 +14,17 @@ _BEAT = 0.001
 """What a notification adds when no call has ended since the last: progress must always rise."""
 
 
+def wants_progress(ctx: ServerRequestContext[Any, Any]) -> bool:
+    """Whether the client asked for progress of this request."""
+    return ctx.meta is not None and ctx.meta.get("progress_token") is not None
+
+
 class Beat:
     """Notifies the client of one request for as long as the context is open; nothing comes after the answer."""
 
     def __init__(self, ctx: ServerRequestContext[Any, Any]) -> None:
-        """Whether the client wants to know stands in the request."""
+        """Nothing is sent before the context is entered."""
         self._ctx = ctx
-        self._wanted = bool(ctx.meta and ctx.meta.get("progress_token") is not None)
         self._ended, self._total = 0, 0
         self._sent = -_BEAT
         self._news = asyncio.Event()
@@ -33,8 +37,7 @@ class Beat:
 
     async def __aenter__(self) -> Self:
         """Start notifying."""
-        if self._wanted:
-            self._task = asyncio.get_running_loop().create_task(self._notify())
+        self._task = asyncio.get_running_loop().create_task(self._notify())
         return self
 
     async def __aexit__(

@@ -40,7 +40,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Calls with unique ids, in the order listed, and what holds for all of them."""
+    """Calls in the order listed, `c1`, `c2`, … where they gave no id, and what holds for all of them."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -58,54 +58,26 @@ def parse_batch(raw: object, *, max_calls: int) -> Batch | Refusal:
     request = request_of(raw)
     if not isinstance(request, dict):
         return Refusal((Problem("INVALID_REQUEST", "", 'a request is an object with a list "calls"'),))
-    problems = _refused_before_parsing(cast("dict[str, Any]", request), max_calls)
-    if problems:
-        return Refusal(tuple(problems))
+    fields = cast("dict[str, Any]", request)
+    calls = fields.get("calls")
+    if isinstance(calls, list):
+        listed = cast("list[object]", calls)
+        if len(listed) > max_calls:
+            message = f"{len(listed)} calls, and at most {max_calls} go into one batch: send them in several batches"
+            return Refusal((Problem("TOO_MANY_CALLS", "calls", message),))
+        fields = {**fields, "calls": [_with_id(call, index) for index, call in enumerate(listed, 1)]}
     try:
-        batch = _BATCH.validate_python(request)
+        return _BATCH.validate_python(fields)
     except ValidationError as invalid:
         return Refusal(tuple(_problems_of(invalid)))
     except RecursionError:
         return Refusal((Problem("TOO_DEEP", "calls", "the request is nested too deeply"),))
-    return _with_ids(batch)
 
 
-def _refused_before_parsing(request: dict[str, Any], max_calls: int) -> list[Problem]:
-    calls = request.get("calls")
-    problems = [Problem("NOT_SUPPORTED", key, _NOT_YET[key]) for key in ("groups",) if request.get(key)]
-    if not isinstance(calls, list):
-        return problems
-    listed = cast("list[object]", calls)
-    if len(listed) > max_calls:
-        message = f"{len(listed)} calls, and at most {max_calls} go into one batch: send them in several batches"
-        return [*problems, Problem("TOO_MANY_CALLS", "calls", message)]
-    for index, call in enumerate(listed):
-        if isinstance(call, dict):
-            fields = cast("dict[str, Any]", call)
-            unavailable = [key for key in fields if key in _NOT_YET]
-            problems += [Problem("NOT_SUPPORTED", f"calls[{index}].{key}", _NOT_YET[key]) for key in unavailable]
-    return problems
-
-
-def _with_ids(batch: Batch) -> Batch | Refusal:
-    """`batch` with `c1`, `c2`, … where no id was given, or its duplicate ids."""
-    seen: dict[str, int] = {}
-    problems: list[Problem] = []
-    calls: list[Call] = []
-    for index, call in enumerate(batch.calls):
-        identity = call.id or f"c{index + 1}"
-        first = seen.setdefault(identity, index)
-        if first != index:
-            message = f'id "{identity}" is already that of calls[{first}]: give each call its own'
-            problems.append(Problem("DUPLICATE_ID", f"calls[{index}].id", message))
-        calls.append(call if call.id else _named(call, identity))
-    if problems:
-        return Refusal(tuple(problems))
-    return Batch(tuple(calls), batch.on_error, batch.timeout_s, batch.dry_run)
-
-
-def _named(call: Call, identity: str) -> Call:
-    return Call(call.tool, call.arguments, identity, call.depends_on, call.select, call.timeout_s)
+def _with_id(call: object, number: int) -> object:
+    if not isinstance(call, dict) or "id" in call:
+        return cast("object", call)
+    return {"id": f"c{number}", **cast("dict[str, Any]", call)}
 
 
 def _problems_of(invalid: ValidationError) -> list[Problem]:
@@ -115,7 +87,11 @@ def _problems_of(invalid: ValidationError) -> list[Problem]:
         if error["type"] == "too_short" and len(errors) > 1:
             continue  # pydantic counts only the calls that were well formed
         where = "".join(_step(step) for step in error["loc"]).removeprefix(".")
-        problems.append(Problem("INVALID_REQUEST", where, _explained(error["type"], error["msg"], where)))
+        name = where.rpartition(".")[2]
+        if error["type"] == "unexpected_keyword_argument" and name in _NOT_YET:
+            problems.append(Problem("NOT_SUPPORTED", where, _NOT_YET[name]))
+        else:
+            problems.append(Problem("INVALID_REQUEST", where, _explained(error["type"], error["msg"], where)))
     return problems
 
 

@@ -122,7 +122,9 @@ class Catalogue:
         return NotFound("UNKNOWN_TOOL", f'upstream "{upstream}" has no tool "{own}"{_nearest(own, names)}')
 
     def _unknown(self, name: str) -> NotFound:
-        return NotFound("UNKNOWN_TOOL", f'no tool is called "{name}"{_nearest(name, [*self._by_name, *self._by_bare_name])}')
+        return NotFound(
+            "UNKNOWN_TOOL", f'no tool is called "{name}"{_nearest(name, [*self._by_name, *self._by_bare_name])}'
+        )
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -96,18 +96,30 @@ def make_plan(
     one_by_one: bool = False,
 ) -> Plan | Refusal:
     """The plan of `batch`, or everything that is wrong with it. With `one_by_one`, each call waits for the last."""
-    drafting = _Drafting(catalogue, check_arguments, {call.id: index for index, call in enumerate(batch.calls)})
+    positions = {call.id: index for index, call in enumerate(batch.calls)}
+    drafting = _Drafting(catalogue, check_arguments, positions)
+    if len(positions) < len(batch.calls):
+        drafting.problems.extend(_duplicates(batch))
     drafts = [drafting.draft(f"calls[{index}]", call) for index, call in enumerate(batch.calls)]
     problems = drafting.problems
-    waits = [(*draft.needs, *draft.soft) for draft in drafts]
-    cycle = cycle_in(waits)
+    waits = [draft.needs + draft.soft for draft in drafts]
+    free = not any(waits)
+    cycle = () if free else cycle_in(waits)
     if cycle:
         names = " → ".join(batch.calls[index].id for index in cycle)
         problems.append(Problem("CYCLE", f"calls[{cycle[0]}]", f"these calls wait for each other: {names}"))
     if problems:
         return Refusal(tuple(problems))
-    order = serial_order(waits)
+    order = tuple(range(len(drafts))) if free else serial_order(waits)
     return Plan(batch, _ordered(drafts, order, serialize, one_by_one=one_by_one), order)
+
+
+def _duplicates(batch: Batch) -> Iterable[Problem]:
+    first: dict[str, int] = {}
+    for index, call in enumerate(batch.calls):
+        if first.setdefault(call.id, index) != index:
+            message = f'id "{call.id}" is already that of calls[{first[call.id]}]: give each call its own'
+            yield Problem("DUPLICATE_ID", f"calls[{index}].id", message)
 
 
 def writes_in(plan: Plan) -> Refusal | None:

@@ -1,7 +1,6 @@
 """The reply: one envelope for each call, in the order of the request, within the budget."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +50,13 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
     """
     blocks: list[dict[str, Any]] = []
     results = [_envelope(step, outcome, blocks) for step, outcome in zip(plan.steps, outcomes, strict=True)]
-    counts = Counter("pending" if outcome is None else outcome.status for outcome in outcomes)
+    counts = counted(outcomes)
     serial_s = sum(outcome.duration_s for outcome in outcomes if outcome is not None)
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),
-        "summary": summary_of(plan, outcomes, counts, duration_s, serial_s),
-        "counts": dict(counts),
+        "summary": summary_of(plan, outcomes, duration_s, serial_s),
+        "counts": counts,
         "duration_ms": _ms(duration_s),
         "serial_ms": _ms(serial_s),
         "results": results,
@@ -72,20 +71,30 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
     return Reply(body, text.decode(), tuple(blocks))
 
 
-def outcome_of(counts: Counter[str]) -> str:
+def counted(outcomes: Sequence[Outcome | None]) -> dict[str, int]:
+    """How many calls ended how."""
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        status = "pending" if outcome is None else outcome.status
+        counts[status] = counts.get(status, 0) + 1
+    return counts
+
+
+def outcome_of(counts: Mapping[str, int]) -> str:
     """The contract's word for a batch whose calls ended like this."""
-    if counts["pending"]:
+    if "pending" in counts:
         return "pending"
-    if counts.total() == counts["ok"]:
-        return "ok"
-    return "partial" if counts["ok"] else "failed"
+    if "ok" not in counts:
+        return "failed"
+    return "ok" if len(counts) == 1 else "partial"
 
 
-def summary_of(
-    plan: Plan, outcomes: Sequence[Outcome | None], counts: Counter[str], duration_s: float, serial_s: float
-) -> str:
+def summary_of(plan: Plan, outcomes: Sequence[Outcome | None], duration_s: float, serial_s: float) -> str:
     """One line for the model: how many, how long, how long it would have taken, and what failed."""
-    text = f"{counts['ok']} of {counts.total()} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
+    ok = sum(outcome is not None and outcome.ok for outcome in outcomes)
+    text = f"{ok} of {len(outcomes)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
+    if ok == len(outcomes):
+        return text
     failed = [
         f"{step.call.id}: {outcome.result.code}"
         for step, outcome in zip(plan.steps, outcomes, strict=True)
@@ -94,9 +103,10 @@ def summary_of(
     named = failed[:MAX_NAMED_FAILURES]
     if len(failed) > len(named):
         named.append(f"and {len(failed) - len(named)} more")
-    if counts["pending"]:
-        named.append(f"{counts['pending']} still running: get_result has them later")
-    return f"{text}. {', '.join(named)}" if named else text
+    pending = sum(outcome is None for outcome in outcomes)
+    if pending:
+        named.append(f"{pending} still running: get_result has them later")
+    return f"{text}. {', '.join(named)}"
 
 
 def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Barriers:
         """The earlier writes that the read at `index` waits for."""
         whole, parts = self._of(scope.upstream)
         if scope.resource is None:
-            met = [whole, *parts.values()]
+            met = [whole, *parts.values()] if parts else [whole]
             whole.reads.append(index)
         else:
             part = parts.setdefault(scope.resource, _Since())
@@ -87,7 +87,10 @@ class Barriers:
         return [*reads, *self._latest(writes)]
 
     def _of(self, upstream: str) -> tuple[_Since, dict[str, _Since]]:
-        return self._whole.setdefault(upstream, _Since()), self._parts.setdefault(upstream, {})
+        whole = self._whole.get(upstream)
+        if whole is None:
+            whole = self._whole[upstream] = _Since()
+        return whole, self._parts.setdefault(upstream, {})
 
     def _latest(self, writes: list[int]) -> list[int]:
         return [max(writes)] if self.chained and writes else writes

@@ -21,9 +21,9 @@ def serve(http: str | None) -> None:
     settings = chosen_settings()
     log_json = options().log_json
     if address is None:
-        run(serve_stdio(settings, log_json=log_json), settings, http=False)
+        run(serve_stdio(settings, log_json=log_json), settings)
     else:
-        run(serve_http(settings, *address, log_json=log_json), settings, http=True)
+        run(serve_http(settings, *address, log_json=log_json), settings)
 
 
 @click.command(
@@ -40,7 +40,7 @@ def wrap(command: tuple[str, ...]) -> None:
         settings = wrap_command(command[0], command[1:])
     except SettingsError as error:
         raise Fault(str(error)) from None
-    run(serve_stdio(settings, log_json=options().log_json), settings, http=False)
+    run(serve_stdio(settings, log_json=options().log_json), settings)
 
 
 def _address(text: str) -> tuple[str, int]:
