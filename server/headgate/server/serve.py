@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -70,8 +71,18 @@ def run(serving: Coroutine[Any, Any, None], settings: Settings) -> None:
         import uvloop  # noqa: PLC0415 - not there on Windows
 
         factory = uvloop.new_event_loop
+    _spare_the_collector()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(serving)
+
+
+def _spare_the_collector() -> None:
+    """Keep what is loaded by now, which stays anyway, out of every later garbage collection.
+
+    Looking through the SDK's models again and again cost batches of 1,000 calls two thirds of their speed.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @asynccontextmanager
