@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import anyio
@@ -15,13 +16,21 @@ from mcp.shared.dispatcher import Dispatcher
 from mcp.shared.exceptions import MCPError
 from mcp.shared.transport_context import TransportContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError, Opening, UnavailableError
+from headgate.proxy.redact import redacted
 from headgate.tools.result import presentable
+
+logger = logging.getLogger(__name__)
 
 CLIENT_NAME = "headgate"
 PROBE_S = 3.0
 """How long an upstream may take over `server/discover`; one that ignores it is of the handshake era."""
+HANDSHAKE_S = 120.0
+"""How long it may take over `initialize`: a command such as `npx` may first have to download the server."""
+_LISTEN_AGAIN_S, _LONGEST_S = 1.0, 60.0
+"""How long to wait before listening for changes again, at first and at most."""
 MAX_PAGES = 100
 """Pages of one tools/list: an upstream that pages for ever ends here."""
 
@@ -37,6 +46,8 @@ class SessionConnection:
     ended: Callable[[], Awaitable[str]]
     meta: Mapping[str, Any] | None
     """What each request carries in the era without sessions; `None` in the handshake era."""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What must not be shown, should the upstream's own words hold it."""
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send one call."""
@@ -54,7 +65,11 @@ class SessionConnection:
             params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
             if self.meta is not None:
                 params["_meta"] = self.meta
-            page = await self.send("tools/list", params)
+            try:
+                page = await self.send("tools/list", params)
+            except AnsweredWithErrorError as refused:
+                words = redacted(str(refused), self.secrets)
+                raise CallFailedError("UPSTREAM_ERROR", f"it does not list its tools: {words}", sent=True) from None
             tools = page.get("tools")
             if not isinstance(tools, list):
                 raise CallFailedError("UPSTREAM_ERROR", "its answer to tools/list holds no list of tools", sent=True)
@@ -73,7 +88,7 @@ class SessionConnection:
 
 @asynccontextmanager
 async def negotiated(
-    dispatcher: Dispatcher[TransportContext], opening: Opening
+    dispatcher: Dispatcher[TransportContext], opening: Opening, secrets: frozenset[str] = frozenset()
 ) -> AsyncGenerator[tuple[ClientSession, Mapping[str, Any] | None]]:
     """A session over `dispatcher` that speaks the newest era the upstream knows, and its per-request `_meta`.
 
@@ -88,7 +103,7 @@ async def negotiated(
 
     client_info = types.Implementation(name=CLIENT_NAME, version=_version())
     async with ClientSession(dispatcher=dispatcher, client_info=client_info, message_handler=on_message) as session:
-        await _agree_on_an_era(session)
+        await _agree_on_an_era(session, secrets)
         async with anyio.create_task_group() as tasks:
             if session.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 tasks.start_soon(_watch_tools, session, opening)
@@ -96,23 +111,44 @@ async def negotiated(
             tasks.cancel_scope.cancel()
 
 
-async def _agree_on_an_era(session: ClientSession) -> None:
+async def _agree_on_an_era(session: ClientSession, secrets: frozenset[str]) -> None:
     with contextlib.suppress(MCPError, TimeoutError, RuntimeError, ValueError):
         async with asyncio.timeout(PROBE_S):
             await session.discover()
             return
     try:
-        await session.initialize()
+        async with asyncio.timeout(HANDSHAKE_S):
+            await session.initialize()
+    except TimeoutError:
+        raise UnavailableError(f"no answer to initialize in {HANDSHAKE_S:g} s") from None
+    except ValidationError:
+        raise UnavailableError("it does not complete the MCP handshake: its answer is not a valid one") from None
     except (MCPError, RuntimeError, ValueError) as refused:
-        raise UnavailableError(f"it does not complete the MCP handshake: {presentable(str(refused))}") from None
+        words = redacted(presentable(str(refused)), secrets)
+        raise UnavailableError(f"it does not complete the MCP handshake: {words}") from None
 
 
 async def _watch_tools(session: ClientSession, opening: Opening) -> None:
-    """Ask for tools/list_changed where the era has no notifications of its own accord. Not all upstreams offer it."""
-    with contextlib.suppress(MCPError, OSError, RuntimeError, TimeoutError):
-        async with listen(session, tools_list_changed=True) as changes:
-            async for _ in changes:
-                opening.tools_changed()
+    """Ask for tools/list_changed where the era has no notifications of its own accord. Not all upstreams offer it.
+
+    A stream that is lost is opened again, and what may have changed meanwhile is looked at.
+    """
+    wait_s = _LISTEN_AGAIN_S
+    offered = False
+    while True:
+        try:
+            async with listen(session, tools_list_changed=True) as changes:
+                offered = True
+                async for _ in changes:
+                    wait_s = _LISTEN_AGAIN_S
+                    opening.tools_changed()
+        except Exception as broken:  # noqa: BLE001 - without news of changes the upstream is as good as with them
+            logger.debug('upstream "%s" tells of no changes (%s)', opening.upstream, type(broken).__name__)
+            if not offered:
+                return
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, _LONGEST_S)
+        opening.tools_changed()
 
 
 def _meta_of(session: ClientSession, client_info: types.Implementation) -> Mapping[str, Any] | None:
