@@ -35,6 +35,8 @@ class Driver:
         self._path = path
         self._reads = (Capacity(read_concurrency),)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._queued: dict[int, Attempt] = {}
+        """The writes under way, until the batch is over."""
         self._waiters: list[asyncio.Future[None]] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._group: asyncio.TaskGroup
@@ -85,13 +87,26 @@ class Driver:
     def _handle(self, event: Event) -> None:
         if not self._schedule.done:
             self._act(self._schedule.handle(event, self._loop.time()))
+            if self._schedule.over is not None and self._queued:
+                self._call_off(self._schedule.over)
             self._note_progress()
+
+    def _call_off(self, why: Failure) -> None:
+        """End the writes that still wait for their turn or a permit. The schedule takes them for sent."""
+        queued, self._queued = self._queued, {}
+        for index, attempt in queued.items():
+            if not attempt.sent and self._schedule.in_flight(index):
+                self._tasks[index].cancel()
+                self._act(self._schedule.handle(Ended(index, why), self._loop.time()))
 
     def _act(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
                 case Start(index, arguments):
-                    self._tasks[index] = self._group.create_task(self._send(index, arguments))
+                    attempt = self._attempt(index, arguments)
+                    if self.plan.steps[index].kind == "write":
+                        self._queued[index] = attempt
+                    self._tasks[index] = self._group.create_task(self._send(index, attempt))
                 case Cancel(index):
                     self._tasks[index].cancel()
 
@@ -105,19 +120,22 @@ class Driver:
         if self.on_progress is not None:
             self.on_progress()
 
-    async def _send(self, index: int, arguments: Mapping[str, Any]) -> None:
+    def _attempt(self, index: int, arguments: Mapping[str, Any]) -> Attempt:
         step = self.plan.steps[index]
         if step.tool is None:
             raise RuntimeError(f"the schedule started call {index}, which has no tool")
         own, configured = step.call.timeout_s, step.tool.rules.timeout_s
-        attempt = Attempt(
+        return Attempt(
             step.tool,
             arguments,
             configured if own is None else min(own, configured),
             self._reads if step.kind == "read" else (),
             self._loop.time(),
         )
+
+    async def _send(self, index: int, attempt: Attempt) -> None:
         result = await self._result_of(attempt)
+        self._queued.pop(index, None)
         self._handle(Ended(index, result, attempt.started_at, attempt.queued_s))
 
     async def _result_of(self, attempt: Attempt) -> Answer | Failure:
@@ -125,6 +143,13 @@ class Driver:
             return read_result(await self._path(attempt))
         except CallFailedError as failed:
             return failed.failure(attempt.tool.kind)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this call: something that it waited for was.
+            broken = CallFailedError("UPSTREAM_ERROR", "the upstream's session has ended", sent=attempt.sent)
+            return broken.failure(attempt.tool.kind)
         except Exception:
             logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
             broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)

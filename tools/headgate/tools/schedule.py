@@ -15,7 +15,7 @@ Rate limits and concurrency caps are not here: a schedule lives for one batch, a
 Nor are retries or a call's own timeout: they belong to the way a call goes out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -93,7 +93,9 @@ class Schedule:
         self._missing = [len(step.needs) + len(step.after) for step in plan.steps]
         self._dependents: list[list[int]] = [[] for _ in range(count)]
         self._data: dict[str, Any] = {}
-        self._halted: dict[Scope, str] = {}
+        self._halted: dict[Scope, int] = {}
+        self._turn = {index: turn for turn, index in enumerate(plan.order)}
+        self._stopped_by: str | None = None
         self._over: Failure | None = None
         self._left = count
         for index in plan.order:
@@ -112,6 +114,11 @@ class Schedule:
         return len(self._outcomes) - self._left
 
     @property
+    def over(self) -> Failure | None:
+        """Why nothing starts any more, where the batch was stopped."""
+        return self._over
+
+    @property
     def outcomes(self) -> tuple[Outcome | None, ...]:
         """What became of each call, in the order of the request; `None` for one that has not ended."""
         return tuple(self._outcomes)
@@ -122,12 +129,11 @@ class Schedule:
 
     def begin(self, now: float) -> list[Command]:
         """Start what waits for nothing."""
-        invalid = next((step for step in self._in_order() if step.kind == "write" and _is_invalid(step)), None)
+        steps = self._plan.steps
+        invalid = next((it for it in self._plan.order if steps[it].kind == "write" and _is_invalid(steps[it])), None)
         if invalid is not None:
             # Half of a batch's writes would be worse than none: whoever wrote the list believed in all of it.
-            for step in self._in_order():
-                if step.chain is not None and step is not invalid:
-                    self._halted.setdefault(step.chain, invalid.call.id)
+            self._halted = {step.chain: invalid for step in steps if step.chain is not None}
         return self._advance([index for index in self._plan.order if self._missing[index] == 0], now)
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -137,26 +143,17 @@ class Schedule:
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
                 ready = self._end(index, Outcome(result, now, started_at, queued_s))
-                commands = self._advance(ready, now)
-                if self._plan.batch.on_error == "stop" and not isinstance(result, Answer) and not self._over:
-                    cause = self._plan.steps[index].call.id
-                    return commands + self._stop(
-                        Failure("skipped", "CANCELLED", f'stopped because "{cause}" failed'), now
-                    )
-                return commands
+                return self._advance(ready, now)
             case Expired():
                 return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)
             case Cancelled():
                 return self._stop(Failure("skipped", "CANCELLED", _NOT_STARTED["CANCELLED"]), now)
 
-    def _in_order(self) -> Iterator[Step]:
-        return (self._plan.steps[index] for index in self._plan.order)
-
     def _advance(self, ready: list[int], now: float) -> list[Command]:
-        """Start or skip each call of `ready`, and whatever that makes ready in turn."""
+        """Start or skip each call of `ready`, and whatever that makes ready in turn, until a failure stops it all."""
         commands: list[Command] = []
         queue = ready[::-1]
-        while queue:
+        while queue and self._stopped_by is None:
             index = queue.pop()
             if self._state[index] is not _State.WAITING:
                 continue
@@ -167,6 +164,9 @@ class Schedule:
                 self._state[index] = _State.IN_FLIGHT
                 self._sent_at[index] = now
                 commands.append(Start(index, decision))
+        if self._stopped_by is not None and self._over is None:
+            why = Failure("skipped", "CANCELLED", f'stopped because "{self._stopped_by}" failed')
+            commands += self._stop(why, now)
         return commands
 
     def _decide(self, step: Step) -> Mapping[str, Any] | Failure:
@@ -179,9 +179,11 @@ class Schedule:
         if failed is not None:
             return self._because_of(failed)
         if step.chain is not None:
-            halted_by = next((by for chain, by in self._halted.items() if chain.meets(step.chain)), None)
-            if halted_by is not None:
-                return Failure("skipped", "CHAIN_HALTED", f'not sent: the write "{halted_by}" did not end ok')
+            halted_by = [by for chain, by in self._halted.items() if chain.meets(step.chain)]
+            if halted_by:
+                # The first in order, not in time: which of several chains broke first is chance.
+                first = self._plan.steps[min(halted_by, key=self._turn.__getitem__)].call.id
+                return Failure("skipped", "CHAIN_HALTED", f'not sent: the write "{first}" did not end ok')
         if step.template is None:
             return step.call.arguments
         filled = fill(step.template, self._data)
@@ -213,8 +215,11 @@ class Schedule:
         step = self._plan.steps[index]
         if isinstance(outcome.result, Answer):
             self._data[step.call.id] = outcome.result.data
-        elif step.chain is not None:
-            self._halted.setdefault(step.chain, step.call.id)
+        else:
+            if step.chain is not None:
+                self._halted.setdefault(step.chain, index)
+            if self._plan.batch.on_error == "stop" and outcome.result.status != "skipped":
+                self._stopped_by = self._stopped_by or step.call.id
         ready: list[int] = []
         for dependent in self._dependents[index]:
             self._missing[dependent] -= 1
