@@ -25,6 +25,9 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 30.0
 _HELD_S = 30.0
 """A session that held this long has shown that the upstream works: the next wait is short again."""
 
+_PATIENCE_S = 0.5
+"""If a session that worked is gone and the next opening is due this soon, calls wait for it."""
+
 State = Literal["starting", "ready", "failed"]
 
 
@@ -86,15 +89,18 @@ class Upstream:
         while True:
             opened_at = loop.time()
             reason = await self._one_session(opened_at)
-            held = self._state == "ready" and loop.time() - opened_at > _HELD_S
+            was_ready = self._state == "ready"
+            held = was_ready and loop.time() - opened_at > _HELD_S
             wait_s = _FIRST_WAIT_S if held else min(wait_s * 2, _LONGEST_WAIT_S)
             self._connection = None
-            self._become("failed", reason)
+            if was_ready and wait_s <= _PATIENCE_S:
+                self._reopen(reason)
+            else:
+                self._become("failed", reason)
             logger.warning('upstream "%s" is not available: %s', self.name, reason)
             # Jitter, so that upstreams that went down together are not all opened at the same instant.
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - not about security
-            self._verdict.clear()
-            self._state = "starting"
+            self._reopen(reason)
 
     async def _one_session(self, opened_at: float) -> str:
         """Open a session and keep its listing current; the reason of its end."""
@@ -135,6 +141,12 @@ class Upstream:
                 self._definitions = tuple(await connection.list_tools())
         except TimeoutError:
             raise UnavailableError(f"no answer to tools/list in {LIST_S:g} s") from None
+
+    def _reopen(self, reason: str) -> None:
+        """Let calls wait for the verdict of the next opening."""
+        self._verdict.clear()
+        self._state = "starting"
+        self._reason = reason
 
     def _become(self, state: State, reason: str | None) -> None:
         self._state = state
