@@ -65,7 +65,8 @@ class _MemoryConnection:
                     self._under_way.remove(call)
         except Exception as broken:
             if call.expired():
-                raise CallFailedError("UPSTREAM_ERROR", f"the upstream is gone: {await self.closed()}", sent=True) from None
+                gone = f"the upstream is gone: {self._ended.result()}"
+                raise CallFailedError("UPSTREAM_ERROR", gone, sent=True) from None
             self.end(f"the tool {name} failed inside the upstream")
             raise CallFailedError("UPSTREAM_ERROR", "the upstream closed the connection", sent=True) from broken
 
