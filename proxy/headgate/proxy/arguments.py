@@ -1,7 +1,8 @@
 """Whether a tool's schema takes a call's arguments. Each schema is compiled once, when it is first needed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -9,7 +10,10 @@ from headgate.tools.catalogue import Tool
 
 MAX_NAMED = 3
 """Faults that a message names."""
+MAX_WEIGHT = 100_000
+"""Parts of a schema that one value may be held against, which is a matter of milliseconds."""
 _MAX_FAULT = 200
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class ArgumentChecker:
@@ -22,7 +26,8 @@ class ArgumentChecker:
     def check(self, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with `arguments`, as a sentence; `None` where nothing is.
 
-        A schema that cannot be compiled, or that points outside itself, judges nothing: the upstream will.
+        A schema that cannot be compiled, that points outside itself, or that takes too long to judge by, judges
+        nothing: the upstream will.
         """
         validator = self._validator_of(tool)
         if validator is None or validator.is_valid(arguments):
@@ -47,7 +52,49 @@ class ArgumentChecker:
 def _compile(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator | None":
     options = jsonschema_rs.RegexOptions()
     try:
+        if _Weight(schema).of(schema) > MAX_WEIGHT:
+            return None
         # The linear-time engine of regular expressions: an upstream's pattern must not be able to stall the loop.
         return jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, RecursionError):
         return None
+
+
+class _Weight:
+    """How many parts of a schema one value may be held against: a part counts as often as it is referred to.
+
+    Thirty definitions, each naming the next one twice, make a short schema that takes a billion steps to judge by.
+    """
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._known: dict[int, int] = {}
+
+    def of(self, part: object) -> int:
+        identity = id(part)
+        if identity not in self._known:
+            self._known[identity] = 1  # a part that refers to itself counts once
+            if isinstance(part, list):
+                self._known[identity] += sum(map(self.of, cast("list[object]", part)))
+            elif isinstance(part, Mapping):
+                self._known[identity] += self._of_fields(cast("Mapping[str, object]", part))
+        return self._known[identity]
+
+    def _of_fields(self, fields: Mapping[str, object]) -> int:
+        weight = sum(map(self.of, fields.values()))
+        return weight + sum(self._of_target(fields[key]) for key in _REFERENCES if key in fields)
+
+    def _of_target(self, reference: object) -> int:
+        if not isinstance(reference, str):
+            return 0  # a property that happens to be called "$ref"
+        if reference != "#" and not reference.startswith("#/"):
+            return MAX_WEIGHT + 1  # by an anchor or a name, which would have to be looked up
+        target: object = self._root
+        for step in reference.split("/")[1:]:
+            key = unquote(step).replace("~1", "/").replace("~0", "~")
+            if isinstance(target, list):
+                listed = cast("list[object]", target)
+                target = listed[int(key)] if key.isdecimal() and int(key) < len(listed) else None
+            else:
+                target = cast("Mapping[str, object]", target).get(key) if isinstance(target, Mapping) else None
+        return self.of(target)
