@@ -25,7 +25,8 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import CONNECTION_CLOSED
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.redact import secrets_in
 from headgate.proxy.session import Send, SessionConnection, answered_with_error, negotiated
 from headgate.proxy.target import HttpTarget
 
@@ -34,6 +35,11 @@ MAX_EVENT = 32 * 1024 * 1024
 CONNECT_S = 10.0
 _SPARE_CONNECTIONS = 4
 """Beside the calls in flight: the upstream's own stream, cancellations, listings."""
+_COURTESY_S = 1.0
+"""How long a notification or the end of a session may take."""
+_TIMEOUTS = ("connect", "read", "write", "pool")
+_LAST_WORDS_S = 0.2
+_SESSION_GONE = "the upstream no longer knows the session"
 _NOT_REACHED = -32_003
 """The JSON-RPC code, in the range left to implementations, of a request that got no HTTP answer."""
 
@@ -52,10 +58,11 @@ def http_opener(target: HttpTarget, concurrency: int) -> Open:
         async def ended() -> str:
             return await asyncio.shield(lost)
 
+        secrets = secrets_in(target.headers)
         async with _streams(target, concurrency, lose) as (read, write):
             dispatcher = _Watched(read, write, lose)
-            async with negotiated(dispatcher, opening) as (session, meta), anyio.create_task_group() as tasks:
-                yield SessionConnection(_sender(dispatcher, session, tasks), ended, meta)
+            async with negotiated(dispatcher, opening, secrets) as (session, meta), anyio.create_task_group() as tasks:
+                yield SessionConnection(_sender(dispatcher, session, tasks), ended, meta, secrets)
                 tasks.cancel_scope.cancel()
 
     return open_session
@@ -66,10 +73,12 @@ def _streams(
 ) -> AbstractAsyncContextManager[tuple[Any, Any]]:
     limits = httpx.Limits(max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency)
     timeout = httpx.Timeout(CONNECT_S, read=None)
-    if target.transport == "sse":
-        return sse_client(target.url, dict(target.headers), CONNECT_S, sse_read_timeout=24 * 3600.0)
-    transport = _Contained(httpx.AsyncHTTPTransport(limits=limits), lose)
+    wrapper = _Contained if target.transport == "streamable-http" else _ContainedBeside
+    transport = wrapper(httpx.AsyncHTTPTransport(limits=limits), lose)
+
     client = httpx.AsyncClient(headers=dict(target.headers), timeout=timeout, limits=limits, transport=transport)
+    if target.transport == "sse":
+        return sse_client(target.url, httpx_client_factory=lambda headers=None, timeout=None, auth=None: client)  # noqa: ARG005
     return _streamable(target.url, client)
 
 
@@ -109,16 +118,19 @@ async def _abandonable(
     scope = anyio.CancelScope()
 
     async def carry() -> None:
-        with scope:
-            try:
+        failure = CallFailedError("UPSTREAM_ERROR", "the upstream's session has ended", sent=True)
+        try:
+            with scope:
                 result = await dispatcher.send_raw_request(method, params, options)
                 if not answer.done():
                     answer.set_result(result)
-            except MCPError as error:
-                if not answer.done():
-                    answer.set_exception(_failure_of(error))
-        if not answer.done():
-            answer.set_exception(CallFailedError("UPSTREAM_ERROR", "the upstream's session has ended", sent=True))
+        except MCPError as error:
+            failure = _failure_of(error)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            failure = CallFailedError("UPSTREAM_UNAVAILABLE", "the upstream's session has ended", sent=False)
+        finally:
+            if not answer.done():
+                answer.set_exception(failure)
 
     try:
         tasks.start_soon(carry)
@@ -173,32 +185,89 @@ class _Contained(httpx.AsyncBaseTransport):
         self._lose = lose
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "GET" and _id_of(request) is None:
+            # Nobody waits for the answer to a notification or a goodbye, but what is sent next waits behind it.
+            request.extensions = {**request.extensions, "timeout": dict.fromkeys(_TIMEOUTS, _COURTESY_S)}
         try:
             response = await self._inner.handle_async_request(request)
+            if request.method != "POST" or not (_is_json(response) or response.is_error):
+                return response
+            content = await _whole(response)
         except httpx.TransportError as broken:
             sent = not isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
             verb = "the connection broke" if sent else f"cannot connect to {request.url.host}"
-            return _error_response(request, f"{verb} ({type(broken).__name__})", sent=sent)
+            return self._failed(request, f"{verb} ({type(broken).__name__})", sent=sent)
         if response.status_code == HTTPStatus.NOT_FOUND and "mcp-session-id" in request.headers:
-            self._lose("the upstream no longer knows the session")
-        if request.method == "POST" and response.status_code >= HTTPStatus.BAD_REQUEST and not _is_json(response):
-            await response.aclose()
-            return _error_response(request, f"the upstream answered with HTTP {response.status_code}", sent=False)
-        return response
+            # What it answered may arrive first: this call at least was not executed.
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._lose, _SESSION_GONE)
+            return self._failed(request, _SESSION_GONE, sent=False)
+        if response.is_error and not _is_rpc(content):
+            message = f"the upstream answered with HTTP {response.status_code}"
+            # A gateway answers so for a server that may be at it all the same; a refusal of ours it is below 500.
+            return self._failed(request, message, sent=response.is_server_error)
+        headers = {"content-type": response.headers.get("content-type", "")}
+        if "mcp-session-id" in response.headers:
+            headers["mcp-session-id"] = response.headers["mcp-session-id"]
+        return httpx.Response(response.status_code, headers=headers, content=content, request=request)
+
+    def _failed(self, request: httpx.Request, message: str, *, sent: bool) -> httpx.Response:
+        """An HTTP answer that the SDK takes for the JSON-RPC error of this one request."""
+        error = {"code": _NOT_REACHED, "message": message, "data": {"sent": sent}}
+        content = orjson.dumps({"jsonrpc": "2.0", "id": _id_of(request), "error": error})
+        return httpx.Response(503, headers={"content-type": "application/json"}, content=content, request=request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+class _ContainedBeside(_Contained):
+    """The same for the SSE transport, where answers come by another stream, and so a failed POST cannot have one."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if request.method == "GET" and response.is_error:
+            await response.aclose()
+            raise UnavailableError(f"the upstream answered with HTTP {response.status_code}")
+        return response
+
+    def _failed(self, request: httpx.Request, message: str, *, sent: bool) -> httpx.Response:
+        del sent
+        if request.method == "GET":
+            raise UnavailableError(message)
+        # The SDK sends nothing more once a POST has failed: better a new session than one that is half dead.
+        self._lose(message)
+        return httpx.Response(HTTPStatus.ACCEPTED, request=request)
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in response.aiter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_EVENT:
+                raise httpx.RemoteProtocolError(f"an answer of more than {MAX_EVENT} bytes")
+    except httpx.DecodingError as broken:
+        raise httpx.RemoteProtocolError(str(broken)) from None
+    finally:
+        await response.aclose()
+    return b"".join(parts)
 
 
 def _is_json(response: httpx.Response) -> bool:
     return "json" in response.headers.get("content-type", "")
 
 
-def _error_response(request: httpx.Request, message: str, *, sent: bool) -> httpx.Response:
-    """An HTTP answer that the SDK takes for the JSON-RPC error of this one request."""
-    body: dict[str, Any] = {"jsonrpc": "2.0", "id": None}
+def _is_rpc(content: bytes) -> bool:
+    with suppress(orjson.JSONDecodeError):
+        message = orjson.loads(content)
+        return isinstance(message, dict) and "jsonrpc" in message and "error" in message
+    return False
+
+
+def _id_of(request: httpx.Request) -> object:
+    """The id of the JSON-RPC request in `request`; `None` for anything else."""
     with suppress(orjson.JSONDecodeError, AttributeError, httpx.RequestNotRead):
-        body["id"] = orjson.loads(request.content).get("id")
-    body["error"] = {"code": _NOT_REACHED, "message": message, "data": {"sent": sent}}
-    content = orjson.dumps(body)
-    return httpx.Response(503, headers={"content-type": "application/json"}, content=content, request=request)
+        return orjson.loads(request.content).get("id")
+    return None
