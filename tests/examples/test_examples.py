@@ -1,0 +1,71 @@
+"""The examples run as their README says, and the README's own batch and config are what headgate takes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headgate.server.settings import parse_settings
+from headgate.tools.batch import Batch, parse_batch
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+LIMIT_S = 60
+
+
+def run_here(*command: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=EXAMPLES,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    return done.stdout
+
+
+def blocks_of(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_embedded_batch_gives_the_order_and_its_payment_and_times_the_shipment_out() -> None:
+    lines = run_here("python", "embed.py").splitlines()
+
+    assert [line.split()[:2] for line in lines[1:]] == [["order", "ok"], ["ship", "timeout"], ["payment", "ok"]]
+
+
+def test_the_embedding_without_async_answers() -> None:
+    assert run_here("python", "embed_sync.py").startswith("2 of 2 ok")
+
+
+def test_the_plan_of_the_example_has_the_payment_in_its_second_stage() -> None:
+    plan = json.loads(run_here("headgate", "plan", "triage.json"))
+
+    assert plan["stages"] == [["order", "ship"], ["payment"]]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/batches.md"])
+def test_every_request_in_the_documents_is_a_batch(document: str) -> None:
+    blocks = [*blocks_of(document, "json"), *blocks_of(document, "jsonc")]
+    requests = [json.loads(re.sub(r"//.*", "", block)) for block in blocks if '"calls"' in block]
+
+    assert requests
+    assert all(isinstance(parse_batch(request, max_calls=10), Batch) for request in requests)
+
+
+def test_the_config_in_the_readme_is_one() -> None:
+    (text,) = blocks_of("README.md", "toml")
+
+    settings = parse_settings(text, environ={"ORDERS_TOKEN": "x", "PAYMENTS_TOKEN": "x"})
+
+    assert [*settings.upstreams] == ["orders", "payments"]
+    assert settings.notices == ()
