@@ -81,6 +81,8 @@ class _Draft:
     template: Template | None
     needs: tuple[int, ...]
     soft: tuple[int, ...]
+    upstream: str
+    """The upstream that it is meant for, also where that has no such tool; empty where the name says nothing of it."""
 
     @property
     def kind(self) -> ToolClass:
@@ -160,10 +162,11 @@ class _Drafting:
             needs, soft = self._waits_of(call, template, where)
         tool = self.catalogue.find(call.tool)
         if isinstance(tool, NotFound):
-            return _Draft(call, None, Failure("error", tool.code, tool.message), template, needs, soft)
+            upstream = self.catalogue.upstream_named_in(call.tool) or ""
+            return _Draft(call, None, Failure("error", tool.code, tool.message), template, needs, soft, upstream)
         unfit = None if template else self.check_arguments(tool, call.arguments)
         fault = Failure("error", "INVALID_ARGUMENTS", unfit) if unfit else None
-        return _Draft(call, tool, fault, template, needs, soft)
+        return _Draft(call, tool, fault, template, needs, soft, tool.upstream)
 
     def _waits_of(self, call: Call, template: Template | None, where: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The calls that must end ok before `call`, and those that only must have ended."""
@@ -220,10 +223,10 @@ def _ordered(
 
 
 def _chain_of(draft: _Draft, serialize: Serialize) -> Scope:
-    if serialize == "batch" or draft.tool is None:
+    if serialize == "batch":
         return _WHOLE_BATCH
-    if serialize == "upstream":
-        return Scope(draft.tool.upstream)
+    if serialize == "upstream" or draft.tool is None:
+        return Scope(draft.upstream)
     return _write_scope(draft.tool, draft.call, serialize)
 
 

@@ -58,6 +58,8 @@ class Barriers:
     chained: bool
     _whole: dict[str, _Since] = field(default_factory=dict[str, _Since])
     _parts: dict[str, dict[str, _Since]] = field(default_factory=dict[str, dict[str, _Since]])
+    _turns: dict[int, int] = field(default_factory=dict[int, int])
+    """The place of each write in the order; its number is its place in the request, which may be another."""
 
     def read(self, index: int, scope: Scope) -> list[int]:
         """The earlier writes that the read at `index` waits for."""
@@ -84,6 +86,7 @@ class Barriers:
             whole.reads.clear()
         part.reads.clear()
         part.write = index
+        self._turns[index] = len(self._turns)
         return [*reads, *self._latest(writes)]
 
     def _of(self, upstream: str) -> tuple[_Since, dict[str, _Since]]:
@@ -93,4 +96,4 @@ class Barriers:
         return whole, self._parts.setdefault(upstream, {})
 
     def _latest(self, writes: list[int]) -> list[int]:
-        return [max(writes)] if self.chained and writes else writes
+        return [max(writes, key=self._turns.__getitem__)] if self.chained and writes else writes
