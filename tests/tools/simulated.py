@@ -1,0 +1,110 @@
+"""A schedule run against a simulated world: calls take time, answers come back in any order, a cap may hold calls."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from tests.tools.world import CATALOGUE, Asking, World, as_event
+
+from headgate.tools.batch import Batch, parse_batch
+from headgate.tools.outcome import Answer, Failure
+from headgate.tools.plan import Plan, make_plan
+from headgate.tools.schedule import Cancel, Cancelled, Command, Ended, Event, Expired, Schedule, Start
+
+
+def planned(asking: Asking, *, one_by_one: bool = False, **options: Any) -> Plan:
+    batch = parse_batch({"calls": [one.as_call() for one in asking.calls], **options}, max_calls=1_000)
+    assert isinstance(batch, Batch), batch
+    plan = make_plan(batch, CATALOGUE, World.check, serialize=asking.serialize, one_by_one=one_by_one)
+    assert isinstance(plan, Plan), plan
+    return plan
+
+
+@dataclass(slots=True)
+class Run:
+    """What happened, and when."""
+
+    asking: Asking
+    schedule: Schedule
+    world: World = field(default_factory=World)
+    started_at: dict[int, float] = field(default_factory=dict[int, float])
+    ended_at: dict[int, float] = field(default_factory=dict[int, float])
+    log: list[tuple[Event | None, float, list[Command]]] = field(
+        default_factory=list[tuple[Event | None, float, list[Command]]]
+    )
+    """Every event, when it came, and the commands that it brought about."""
+    in_flight: set[int] = field(default_factory=set[int])
+
+
+class _Simulation:
+    def __init__(self, run: Run, capacity: int) -> None:
+        self.run = run
+        self._free = capacity
+        self._queue: deque[Start] = deque()
+        self._due: list[tuple[float, int, str, int]] = []
+        self._sent: dict[int, Mapping[str, Any]] = {}
+        self._answers: dict[int, Answer | Failure] = {}
+
+    def act(self, commands: list[Command], now: float) -> None:
+        for command in commands:
+            match command:
+                case Start(index):
+                    assert index not in self.run.started_at, "a call was started twice"
+                    self.run.started_at[index] = now
+                    self.run.in_flight.add(index)
+                    self._queue.append(command)
+                case Cancel(index):
+                    self.run.in_flight.discard(index)
+                    self.run.ended_at[index] = now
+        self._send(now)
+
+    def _send(self, now: float) -> None:
+        while self._queue and self._free:
+            start = self._queue.popleft()
+            self._free -= 1
+            self._sent[start.index] = start.arguments
+            self._later(now + self.run.asking.calls[start.index].reaches_s, "reaches", start.index)
+
+    def _later(self, at: float, what: str, index: int) -> None:
+        heappush(self._due, (at, (index * 7919) % 101, what, index))
+
+    def next(self, stop_at: float | None) -> tuple[Event | None, float]:
+        """The next event for the schedule, and its time; `None` where something happened out of its sight."""
+        assert self._due, "nothing is under way, and the batch has not ended"
+        if stop_at is not None and self._due[0][0] >= stop_at:
+            return Expired(), stop_at
+        now, _, what, index = heappop(self._due)
+        asked = self.run.asking.calls[index]
+        if what == "reaches":
+            self._answers[index] = as_event(self.run.world.make(asked, self._sent[index]))
+            self._later(now + asked.returns_s, "returns", index)
+            return None, now
+        self._free += 1
+        self.run.in_flight.discard(index)
+        self.run.ended_at.setdefault(index, now)
+        self._send(now)
+        return Ended(index, self._answers[index], self.run.started_at[index]), now
+
+
+def simulate(
+    asking: Asking, plan: Plan, *, capacity: int = 10_000, stop_at: float | None = None, cancel: bool = False
+) -> Run:
+    """Run `plan` to its end; at `stop_at` its deadline passes, or it is cancelled."""
+    run = Run(asking, Schedule(plan, World.check))
+    simulation = _Simulation(run, capacity)
+    commands, now = run.schedule.begin(0), 0.0
+    run.log.append((None, now, commands))
+    simulation.act(commands, now)
+    while not run.schedule.done:
+        event, now = simulation.next(stop_at)
+        if event is None:
+            continue
+        if isinstance(event, Expired):
+            stop_at = None
+            event = Cancelled() if cancel else event
+        commands = run.schedule.handle(event, now)
+        run.log.append((event, now, commands))
+        simulation.act(commands, now)
+    return run
