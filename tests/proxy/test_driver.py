@@ -1,0 +1,320 @@
+"""A whole batch in virtual time, over upstreams in memory."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.proxy.parts import answer, definition, listing, plan_of, turns
+from tests.virtual_time import in_virtual_time
+
+from headgate.proxy.connection import CallFailedError
+from headgate.proxy.driver import Driver
+from headgate.proxy.memory import MemoryUpstream
+from headgate.proxy.path import Attempt
+from headgate.proxy.upstreams import Upstreams
+from headgate.tools.batch import Batch, parse_batch
+from headgate.tools.plan import Plan, make_plan
+from headgate.tools.rules import ToolRules, UpstreamRules
+
+pytestmark = in_virtual_time
+
+
+class Shop:
+    """An upstream whose reads and writes take as long as they are told, and leave a log."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.upstream = MemoryUpstream(
+            [definition("look"), definition("change", "write"), definition("hurt")],
+            {"look": self.work, "change": self.work, "hurt": self.hurt},
+        )
+
+    async def work(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        tag = arguments.get("tag", "")
+        self.log.append(f"start {tag}")
+        try:
+            await asyncio.sleep(arguments.get("s", 1))
+        except asyncio.CancelledError:
+            self.log.append(f"cancelled {tag}")
+            raise
+        self.log.append(f"end {tag}")
+        return answer({"tag": tag})
+
+    async def hurt(self, _arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"content": [{"type": "text", "text": "no such order"}], "isError": True}
+
+
+@asynccontextmanager
+async def shops(rules: UpstreamRules | None = None, *names: str) -> AsyncGenerator[tuple[Upstreams, dict[str, Shop]]]:
+    made = {name: Shop() for name in names or ("shop",)}
+    rules = rules or UpstreamRules()
+    upstreams = Upstreams({name: (rules, shop.upstream.open) for name, shop in made.items()})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        yield upstreams, made
+
+
+def call(tool: str, tag: str, s: float = 1, **more: Any) -> dict[str, Any]:
+    return {"id": tag, "tool": tool, "arguments": {"tag": tag, "s": s}, **more}
+
+
+def driver_of(upstreams: Upstreams, calls: list[dict[str, Any]], reads: int = 100, **request: Any) -> Driver:
+    batch = parse_batch({"calls": calls, **request}, max_calls=10_000)
+    assert isinstance(batch, Batch), batch
+    plan = make_plan(batch, upstreams.catalogue, upstreams.check_arguments)
+    assert isinstance(plan, Plan), plan
+    return Driver(plan, upstreams.check_arguments, upstreams.call, reads)
+
+
+def statuses(driver: Driver) -> dict[str, str]:
+    ended: dict[str, str] = {}
+    for step, outcome in zip(driver.plan.steps, driver.outcomes, strict=True):
+        assert outcome is not None
+        code = "" if outcome.ok else f" {getattr(outcome.result, 'code', '')}"
+        ended[step.call.id] = f"{outcome.status}{code}"
+    return ended
+
+
+async def run(driver: Driver) -> float:
+    """Walk it to its end; the seconds that it took."""
+    async with asyncio.TaskGroup() as tasks:
+        driver.start(tasks)
+        assert await driver.wait()
+    assert driver.ended_at is not None
+    return driver.ended_at - driver.started_at
+
+
+async def test_reads_at_once_take_as_long_as_the_slowest() -> None:
+    async with shops() as (upstreams, _):
+        driver = driver_of(upstreams, [call("look", f"r{s}", s) for s in range(1, 11)])
+
+        assert await run(driver) == pytest.approx(10, abs=0.01)
+
+        assert set(statuses(driver).values()) == {"ok"}
+
+
+async def test_no_more_reads_are_under_way_than_the_batch_may_have() -> None:
+    async with shops() as (upstreams, _):
+        driver = driver_of(upstreams, [call("look", f"r{n}", 1) for n in range(12)], reads=4)
+
+        assert await run(driver) == pytest.approx(3, abs=0.01)
+
+
+async def test_writes_go_in_the_order_listed_across_upstreams() -> None:
+    async with shops(None, "a", "b") as (upstreams, made):
+        log: list[str] = []
+        made["a"].log = made["b"].log = log
+        calls = [call(f"{'ab'[n % 2]}__change", f"w{n}", 5 - n) for n in range(5)]
+
+        assert await run(driver_of(upstreams, calls)) == pytest.approx(15, abs=0.01)
+
+    assert log == [f"{event} w{n}" for n in range(5) for event in ("start", "end")]
+
+
+async def test_a_batch_takes_as_long_as_its_critical_path() -> None:
+    async with shops(None, "a", "b") as (upstreams, _):
+        calls = [
+            call("a__change", "w1", 2),
+            call("a__look", "after_w1", 3),
+            call("b__look", "free", 4),
+            call("a__change", "w2", 2),
+            call("b__look", "needs", 1, depends_on=["after_w1", "free"]),
+        ]
+        assert await run(driver_of(upstreams, calls)) == pytest.approx(2 + 3 + 2, abs=0.01)
+
+
+async def test_cancelled_it_ends_reads_at_once_lets_the_write_in_flight_finish_and_sends_nothing_more() -> None:
+    async with shops(None, "a", "b") as (upstreams, made):
+        calls = [
+            call("a__change", "writing", 5),
+            call("b__look", "reading", 20),
+            call("a__change", "next", 1),
+            call("a__look", "later", 1),
+        ]
+        driver = driver_of(upstreams, calls)
+        asyncio.get_running_loop().call_later(2, driver.cancel)
+
+        assert await run(driver) == pytest.approx(5, abs=0.01)
+
+        assert statuses(driver) == {
+            "writing": "ok",
+            "reading": "skipped CANCELLED",
+            "next": "skipped CANCELLED",
+            "later": "skipped CANCELLED",
+        }
+        assert made["a"].log == ["start writing", "end writing"]
+        assert made["b"].log == ["start reading", "cancelled reading"]
+
+
+async def test_at_its_deadline_reads_time_out_and_what_has_not_started_never_does() -> None:
+    async with shops(None, "a", "b") as (upstreams, made):
+        calls = [call("a__change", "writing", 5), call("b__look", "reading", 20), call("a__look", "later", 1)]
+        driver = driver_of(upstreams, calls, timeout_s=3)
+
+        assert await run(driver) == pytest.approx(5, abs=0.01)
+
+        assert statuses(driver) == {
+            "writing": "ok",
+            "reading": "timeout TOOL_TIMEOUT",
+            "later": "skipped DEADLINE_EXCEEDED",
+        }
+        assert made["a"].log == ["start writing", "end writing"]
+
+
+@pytest.mark.parametrize(("stop", "code"), [("deadline", "DEADLINE_EXCEEDED"), ("cancel", "CANCELLED")])
+async def test_a_write_that_waits_for_its_turn_when_the_batch_is_over_is_never_sent(stop: str, code: str) -> None:
+    async with shops() as (upstreams, made):
+        first = driver_of(upstreams, [call("change", "theirs", 10)])
+        second = driver_of(upstreams, [call("change", "ours", 1)], **({"timeout_s": 3} if stop == "deadline" else {}))
+        if stop == "cancel":
+            asyncio.get_running_loop().call_later(3, second.cancel)
+        async with asyncio.TaskGroup() as tasks:
+            first.start(tasks)
+            await turns()
+            second.start(tasks)
+            assert await second.wait()
+            assert second.ended_at == pytest.approx(second.started_at + 3, abs=0.01)
+
+        assert statuses(second) == {"ours": f"skipped {code}"}
+        assert statuses(first) == {"theirs": "ok"}
+        assert made["shop"].log == ["start theirs", "end theirs"]
+        assert await run(driver_of(upstreams, [call("change", "next", 1)])) == pytest.approx(1, abs=0.01)
+
+
+async def test_a_batch_cancelled_in_the_moment_it_starts_sends_nothing() -> None:
+    async with shops() as (upstreams, made):
+        driver = driver_of(upstreams, [call("change", "w"), call("look", "r")])
+        async with asyncio.TaskGroup() as tasks:
+            driver.start(tasks)
+            driver.cancel()
+            assert await driver.wait()
+
+        assert statuses(driver) == {"w": "skipped CANCELLED", "r": "skipped CANCELLED"}
+        assert made["shop"].log == []
+
+
+async def test_stopped_by_a_failure_a_queued_write_says_what_stopped_it() -> None:
+    async with shops(None, "a", "b") as (upstreams, made):
+        blocking = driver_of(upstreams, [call("a__change", "theirs", 10)])
+        driver = driver_of(upstreams, [call("a__change", "ours"), call("b__hurt", "hurt")], on_error="stop")
+        async with asyncio.TaskGroup() as tasks:
+            blocking.start(tasks)
+            await turns()
+            driver.start(tasks)
+            assert await driver.wait()
+            assert not blocking.done
+        assert statuses(driver) == {"ours": "skipped CANCELLED", "hurt": "error TOOL_ERROR"}
+        assert driver.outcomes[0] is not None
+        assert getattr(driver.outcomes[0].result, "message", "") == 'stopped because "hurt" failed'
+        assert made["a"].log == ["start theirs", "end theirs"]
+
+
+async def test_progress_is_told_as_calls_end_and_reaches_their_number() -> None:
+    async with shops() as (upstreams, _):
+        driver = driver_of(upstreams, [call("look", f"r{s}", s) for s in range(1, 6)])
+        told: list[int] = []
+        driver.on_progress = lambda: told.append(driver.ended)
+
+        await run(driver)
+
+    assert told == sorted(told)
+    assert told[-1] == 5
+    assert set(told) == set(range(6))
+
+
+async def test_waiting_may_be_bounded_and_what_is_unfinished_goes_on() -> None:
+    async with shops() as (upstreams, _):
+        driver = driver_of(upstreams, [call("look", "quick", 1), call("look", "slow", 9)])
+        async with asyncio.TaskGroup() as tasks:
+            driver.start(tasks)
+
+            assert not await driver.wait(2)
+            assert [outcome is not None for outcome in driver.outcomes] == [True, False]
+            assert driver.ended_at is None
+
+            assert await driver.wait(100)
+    assert statuses(driver) == {"quick": "ok", "slow": "ok"}
+
+
+class BugError(Exception):
+    """What a bug of ours would raise."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "sent", "kind", "ended"),
+    [
+        (BugError("secret"), False, "look", "error UPSTREAM_ERROR"),
+        (BugError("secret"), True, "look", "error UPSTREAM_ERROR"),
+        (BugError("secret"), False, "change", "error UPSTREAM_ERROR"),
+        (BugError("secret"), True, "change", "unknown OUTCOME_UNKNOWN"),
+        (asyncio.CancelledError(), True, "look", "error UPSTREAM_ERROR"),
+        (asyncio.CancelledError(), True, "change", "unknown OUTCOME_UNKNOWN"),
+        (CallFailedError("UPSTREAM_UNAVAILABLE", "gone", sent=False), False, "change", "error UPSTREAM_UNAVAILABLE"),
+    ],
+)
+async def test_whatever_is_raised_on_the_way_ends_that_call_and_no_other(
+    *, raised: BaseException, sent: bool, kind: str, ended: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def path(attempt: Attempt) -> Mapping[str, Any]:
+        await asyncio.sleep(1)
+        if attempt.arguments["tag"] == "bad":
+            attempt.sent = sent
+            raise raised
+        return answer()
+
+    plan = plan_of(
+        [call(f"shop__{kind}", "bad"), call("other__look", "good")],
+        [listing("shop", definition("look"), definition("change", "write")), listing("other", definition("look"))],
+    )
+    driver = Driver(plan, lambda _tool, _arguments: None, path, 8)
+
+    async with asyncio.timeout(5):
+        await run(driver)
+
+    assert statuses(driver) == {"bad": ended, "good": "ok"}
+    assert "secret" not in getattr(driver.outcomes[0] and driver.outcomes[0].result, "message", "")
+    caplog.clear()
+
+
+async def test_an_upstream_that_crashes_fails_its_reads_leaves_its_write_unknown_and_no_other_upstream() -> None:
+    async with shops(None, "a", "b", "c") as (upstreams, made):
+        calls = [call("a__look", "read", 9), call("b__change", "write", 9), call("c__look", "other", 9)]
+        driver = driver_of(upstreams, calls)
+        loop = asyncio.get_running_loop()
+        loop.call_later(2, made["a"].upstream.drop, "it ended with exit code 1")
+        loop.call_later(2, made["b"].upstream.drop, "it ended with exit code 1")
+
+        assert await run(driver) == pytest.approx(9, abs=0.01)
+
+        assert statuses(driver) == {
+            "read": "error UPSTREAM_ERROR",
+            "write": "unknown OUTCOME_UNKNOWN",
+            "other": "ok",
+        }
+
+
+async def test_a_calls_own_timeout_may_lower_the_configured_one_and_never_raise_it() -> None:
+    rules = UpstreamRules(every_tool=ToolRules(timeout_s=4))
+    async with shops(rules) as (upstreams, _):
+        calls = [call("look", "lower", 100, timeout_s=2), call("look", "higher", 100, timeout_s=50)]
+        driver = driver_of(upstreams, calls)
+
+        assert await run(driver) == pytest.approx(4, abs=0.01)
+
+        assert statuses(driver) == {"lower": "timeout TOOL_TIMEOUT", "higher": "timeout TOOL_TIMEOUT"}
+        durations = [outcome.duration_s for outcome in driver.outcomes if outcome]
+        assert durations == pytest.approx([2, 4], abs=0.01)
+
+
+async def test_a_thousand_calls_leave_no_task_behind() -> None:
+    async with shops(UpstreamRules(concurrency=64)) as (upstreams, _):
+        before = len(asyncio.all_tasks())
+        kinds = ("look", "look", "look", "change")
+        driver = driver_of(upstreams, [call(kinds[n % 4], f"c{n}", 0.01) for n in range(1_000)], reads=32)
+
+        await run(driver)
+
+        assert set(statuses(driver).values()) == {"ok"}
+        assert len(asyncio.all_tasks()) == before
