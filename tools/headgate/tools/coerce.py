@@ -49,7 +49,12 @@ def call_of(raw: object) -> object:
     if not isinstance(raw, dict):
         return raw
     call = cast("dict[str, Any]", raw)
-    if call.keys() <= CALL_FIELDS and isinstance(call.get("arguments"), dict) and None not in call.values():
+    if (
+        call.keys() <= CALL_FIELDS
+        and isinstance(call.get("arguments"), dict)
+        and not isinstance(call.get("depends_on"), str)
+        and None not in call.values()
+    ):
         return call
     call = {key: value for key, value in call.items() if value is not None or key not in CALL_FIELDS}
     if "tool" not in call and isinstance(call.get("name"), str):
@@ -81,6 +86,6 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
     try:
-        return from_json(value)
+        return from_json(value, allow_inf_nan=False)
     except ValueError:
         return value

@@ -1,19 +1,38 @@
 """RFC 9535 paths into results, without its regular-expression functions, whose cost an upstream could drive up."""
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jsonpath import JSONPathEnvironment
-    from jsonpath.path import JSONPath
+    from headgate.tools.bounded_path import BoundedPath
 
 MAX_PATH = 512
 """Characters of one path."""
+MAX_VISITED = 100_000
+"""Values that the paths of one call may look at."""
 
 
 class BadPathError(ValueError):
-    """A path that is not one; its text says why."""
+    """A path that is not one, or that asks for too much; its text says why."""
+
+
+@dataclass(slots=True)
+class Work:
+    """How many values may still be looked at."""
+
+    left: int = MAX_VISITED
+
+    def spend(self) -> None:
+        """Take note that one more is looked at.
+
+        Raises:
+            BadPathError: That is one too many.
+
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise BadPathError(f"its paths look at more than {MAX_VISITED} values: name smaller parts of the data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +42,16 @@ class Path:
     text: str
     singular: bool
     """Whether it can match one value at most."""
-    _compiled: "JSONPath | None"
+    _compiled: "BoundedPath | None"
 
-    def of(self, data: Any) -> list[Any]:
-        """Every value in `data` that the path matches, in order."""
-        return [data] if self._compiled is None else self._compiled.findall(data)
+    def of(self, data: Any, work: Work | None = None) -> list[Any]:
+        """Every value in `data` that the path matches, in order. A text is a value, whatever it says.
+
+        Raises:
+            BadPathError: It would take more work than is left, or goes too deep.
+
+        """
+        return [data] if self._compiled is None else self._compiled.values(data, work or Work())
 
 
 @lru_cache(maxsize=1024)
@@ -44,24 +68,10 @@ def compile_path(text: str) -> Path:
         raise BadPathError(f"a path is at most {MAX_PATH} characters long")
     rooted = text if text.startswith("$") else f"${text}" if text.startswith(("[", ".")) else f"$.{text}"
     # Imported here: a batch without paths, which is most of them, need not pay for the library's start.
-    from jsonpath.exceptions import JSONPathError  # noqa: PLC0415
-    from jsonpath.path import JSONPath  # noqa: PLC0415
+    from headgate.tools.bounded_path import compiled  # noqa: PLC0415
 
     try:
-        compiled = _environment().compile(rooted)
-        # A strict environment has no compound paths, though the library's types admit them.
-        assert isinstance(compiled, JSONPath)  # noqa: S101
-    except (JSONPathError, RecursionError) as broken:
-        reason = str(broken).strip().partition("\n")[0] or "nested too deeply"
-        raise BadPathError(f'"{text}" is not an RFC 9535 path: {reason}') from None
-    return Path(rooted, compiled.singular_query(), compiled)
-
-
-@cache
-def _environment() -> "JSONPathEnvironment":
-    from jsonpath import JSONPathEnvironment  # noqa: PLC0415
-
-    environment = JSONPathEnvironment(strict=True)
-    for regular_expression in ("match", "search"):
-        del environment.function_extensions[regular_expression]
-    return environment
+        path = compiled(rooted)
+    except BadPathError as bad:
+        raise BadPathError(f'"{text}" is not an RFC 9535 path: {bad}') from None
+    return Path(rooted, path.singular_query(), path)

@@ -12,15 +12,18 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
-from headgate.tools.jsonpath import BadPathError, Path, compile_path
+from headgate.tools.depth import depth_of
+from headgate.tools.jsonpath import BadPathError, Path, Work, compile_path
 from headgate.tools.refusal import Problem
 
 MAX_DEPTH = 64
 """Levels of nesting in the arguments of one call."""
 MAX_NODES = 100_000
 """Values in the arguments of one call."""
+MAX_REFERENCES = 1_000
+"""References in the arguments of one call."""
 MAX_FILLED_BYTES = 1_000_000
-"""Bytes of JSON that one filled-in value may have: a reference into a list of lists must not grow without end."""
+"""Bytes of JSON that the values filled in for one call may have in all: they must not grow from call to call."""
 
 _FROM = "$from"
 _FORMAT = "$format"
@@ -60,6 +63,8 @@ class _Scan:
     where: str
     references: list[Reference] = field(default_factory=list[Reference])
     problems: list[Problem] = field(default_factory=list[Problem])
+    data: list[tuple[Any, int]] = field(default_factory=list[tuple[Any, int]])
+    """Defaults, which are taken as they are, and the levels that they stand at."""
 
 
 def scan(arguments: Mapping[str, Any], where: str) -> tuple[Template | None, tuple[Problem, ...]]:
@@ -78,10 +83,14 @@ def scan(arguments: Mapping[str, Any], where: str) -> tuple[Template | None, tup
         elif isinstance(value, list):
             items = cast("list[Any]", value)
             pending += [(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(items) if isinstance(v, dict | list)]
-            nodes += len(items)
-        nodes += 1
+        nodes += 1 + len(cast("dict[str, Any] | list[Any]", value))
         if nodes > MAX_NODES:
             return None, (Problem("TOO_LARGE", where, f"more than {MAX_NODES} values in the arguments of one call"),)
+        if len(found.references) + len(found.problems) > MAX_REFERENCES:
+            message = f"more than {MAX_REFERENCES} references in the arguments of one call"
+            return None, (Problem("TOO_LARGE", where, message),)
+    if not all(depth + depth_of(value, MAX_DEPTH) <= MAX_DEPTH for value, depth in found.data):
+        return None, (Problem("TOO_DEEP", where, f"nested deeper than {MAX_DEPTH} levels"),)
     template = Template(arguments, tuple(found.references)) if found.references else None
     return template, tuple(found.problems)
 
@@ -100,6 +109,7 @@ def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> 
         reference = _reference(value, path, found.problems)
         if reference is not None:
             found.references.append(reference)
+            found.data.append((value.get("default"), depth + 1))
         return []
     if _FORMAT in value:
         _check_format(value, path, found.problems)
@@ -141,7 +151,7 @@ def fill(template: Template, data: Mapping[str, Any]) -> dict[str, Any] | Unreso
     `data` holds what each call that ended ok gave back, by id.
     """
     try:
-        return cast("dict[str, Any]", _filled(template.arguments, data))
+        return cast("dict[str, Any]", _filled(template.arguments, _Filling(data)))
     except _UnresolvedError as missing:
         return Unresolved(str(missing))
 
@@ -150,16 +160,34 @@ class _UnresolvedError(Exception):
     """Carries the reason out of the recursion, whose depth `scan` has bounded."""
 
 
-def _filled(value: Any, data: Mapping[str, Any]) -> Any:
+@dataclass(slots=True)
+class _Filling:
+    """What one call's references are filled in from, and how much may still be."""
+
+    data: Mapping[str, Any]
+    work: Work = field(default_factory=Work)
+    bytes: int = MAX_FILLED_BYTES
+
+    def take(self, value: Any, reference: Reference) -> Any:
+        """`value`, which `reference` found, if there is room for it."""
+        size = len(to_json(value))
+        self.bytes -= size
+        if self.bytes < 0:
+            message = f'"{reference.path.text}" in the data of "{reference.source}" is {size} bytes; at most'
+            raise _UnresolvedError(f"{message} {MAX_FILLED_BYTES} in all go into one call: name a smaller part of it")
+        return value
+
+
+def _filled(value: Any, filling: _Filling) -> Any:
     if isinstance(value, dict):
         found = cast("dict[str, Any]", value)
         if _FROM in found:
-            return _value_of(_reference_of(found), data)
+            return _value_of(_reference_of(found), filling)
         if _FORMAT in found:
-            return _text_of(found, data)
-        return {key: _filled(item, data) for key, item in found.items()}
+            return _text_of(found, filling)
+        return {key: _filled(item, filling) for key, item in found.items()}
     if isinstance(value, list):
-        return [_filled(item, data) for item in cast("list[Any]", value)]
+        return [_filled(item, filling) for item in cast("list[Any]", value)]
     return value
 
 
@@ -168,31 +196,30 @@ def _reference_of(value: Mapping[str, Any]) -> Reference:
     return Reference(value[_FROM], path, (value["default"],) if "default" in value else None)
 
 
-def _value_of(reference: Reference, data: Mapping[str, Any]) -> Any:
-    if reference.source in data:
-        matches: Sequence[Any] = reference.path.of(data[reference.source])
+def _value_of(reference: Reference, filling: _Filling) -> Any:
+    if reference.source in filling.data:
+        matches = _matches_of(reference, filling)
         if not reference.path.singular and (matches or reference.default is None):
-            return _bounded(list(matches), reference)
+            return filling.take(list(matches), reference)
         if matches:
-            return _bounded(matches[0], reference)
+            return filling.take(matches[0], reference)
     if reference.default is not None:
-        return reference.default[0]
+        return filling.take(reference.default[0], reference)
     raise _UnresolvedError(f'"{reference.path.text}" finds nothing in the data of "{reference.source}"')
 
 
-def _bounded(value: Any, reference: Reference) -> Any:
-    size = len(to_json(value))
-    if size > MAX_FILLED_BYTES:
-        message = f'"{reference.path.text}" in the data of "{reference.source}" is {size} bytes; at most'
-        raise _UnresolvedError(f"{message} {MAX_FILLED_BYTES} can be passed on: name a smaller part of it")
-    return value
+def _matches_of(reference: Reference, filling: _Filling) -> Sequence[Any]:
+    try:
+        return reference.path.of(filling.data[reference.source], filling.work)
+    except BadPathError as bad:
+        raise _UnresolvedError(f'"{reference.path.text}" in the data of "{reference.source}": {bad}') from None
 
 
-def _text_of(value: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+def _text_of(value: Mapping[str, Any], filling: _Filling) -> str:
     def slot(match: re.Match[str]) -> str:
         if match[1] is None:
             return match[0][0]
-        filled = _filled(value[match[1]], data)
+        filled = _filled(value[match[1]], filling)
         return filled if isinstance(filled, str) else to_json(filled).decode()
 
     return _SLOT.sub(slot, value[_FORMAT])

@@ -7,11 +7,15 @@ from typing import Any
 from pydantic_core import to_json
 
 from headgate.tools.budget import cut, fair_limit, size_of
-from headgate.tools.jsonpath import compile_path
+from headgate.tools.jsonpath import BadPathError, Work, compile_path
 from headgate.tools.outcome import RETRYABLE, Answer, Failure, Outcome
 from headgate.tools.plan import Plan, Step
 from headgate.tools.refusal import Refusal
 
+MAX_NAMED_PROBLEMS = 200
+"""Problems that a refusal names; its summary counts them all."""
+MAX_PROBLEM_TEXT = 1_000
+"""Characters of one problem: names in it are the model's own, and may be of any length."""
 MAX_NAMED_FAILURES = 5
 """Failures that the summary names before it only counts them."""
 _MIN_QUEUED_MS = 5
@@ -36,11 +40,18 @@ class Reply:
 
 def refused(refusal: Refusal, batch_id: str) -> Reply:
     """The reply to a batch of which nothing ran."""
-    problems = [{"code": it.code, "where": it.where, "message": it.message} for it in refusal.problems]
-    count = len(problems)
-    summary = f"refused, nothing ran: {count} problem{'s' if count != 1 else ''}. {refusal.problems[0].message}"
+    count = len(refusal.problems)
+    problems = [
+        {"code": it.code, "where": _clipped(it.where), "message": _clipped(it.message)}
+        for it in refusal.problems[:MAX_NAMED_PROBLEMS]
+    ]
+    summary = f"refused, nothing ran: {count} problem{'s' if count != 1 else ''}. {problems[0]['message']}"
     body = {"batch_id": batch_id, "outcome": "refused", "summary": summary, "problems": problems}
     return Reply(body, to_json(body).decode())
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= MAX_PROBLEM_TEXT else f"{text[:MAX_PROBLEM_TEXT]}…"
 
 
 def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, duration_s: float, limit: int) -> Reply:
@@ -62,7 +73,7 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
         "results": results,
     }
     for step, envelope in zip(plan.steps, results, strict=True):
-        if step.tool is not None and step.tool.rules.result_limit is not None:
+        if "data" in envelope and step.tool is not None and step.tool.rules.result_limit is not None:
             _shorten(envelope, step.tool.rules.result_limit)
     text = to_json(body)
     if len(text) > limit:
@@ -142,19 +153,26 @@ def _selected(step: Step, data: Any) -> Any:
     """The parts of `data` that the call asked for: one path gives its value, several give one for each path."""
     if step.call.select is None:
         return data
-    if isinstance(step.call.select, str):
-        return _at(step.call.select, data)
-    return {path: _at(path, data) for path in step.call.select} or None
+    work = Work()
+    try:
+        if isinstance(step.call.select, str):
+            return _at(step.call.select, data, work)
+        return {path: _at(path, data, work) for path in step.call.select} or None
+    except BadPathError:
+        # Found out only now, with the call made: the budget cuts what is too much.
+        return data
 
 
-def _at(text: str, data: Any) -> Any:
+def _at(text: str, data: Any, work: Work) -> Any:
     path = compile_path(text)
-    matches = path.of(data)
+    matches = path.of(data, work)
     return (matches[0] if matches else None) if path.singular else matches
 
 
 def _shorten(envelope: dict[str, Any], limit: int) -> None:
-    """Cut an envelope's data to `limit` bytes, and say so in it."""
+    """Cut an envelope's data to `limit` bytes, and say so in it; or its error text."""
+    if "error" in envelope:
+        envelope["error"] = cut(envelope["error"], limit).data
     if "data" not in envelope:
         return
     shortened = cut(envelope["data"], limit)
@@ -166,7 +184,7 @@ def _shorten(envelope: dict[str, Any], limit: int) -> None:
 
 def _share(results: Sequence[dict[str, Any]], limit: int, total: int) -> None:
     """Cut the largest results until the reply fits."""
-    sizes = [size_of(envelope["data"]) if "data" in envelope else 0 for envelope in results]
+    sizes = [size_of(envelope.get("data", envelope.get("error", ""))) for envelope in results]
     frame = total - sum(sizes) + _ROOM_FOR_MARKS * len(results)
     share = fair_limit(sizes, max(limit - frame, 0))
     for envelope, size in zip(results, sizes, strict=True):

@@ -5,10 +5,12 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
+from headgate.tools.depth import MAX_DATA_DEPTH, depth_of
 from headgate.tools.outcome import Answer, Failure
 
 MAX_ERROR_TEXT = 2_000
 """Characters of an upstream's own error text that go into an envelope."""
+_TOO_DEEP = f"(answered with data nested deeper than {MAX_DATA_DEPTH} levels, which cannot be passed on)"
 _INPUT_REQUIRED = "it asks for input from a person, which a call in a batch cannot give: call it directly"
 
 
@@ -22,7 +24,11 @@ def read_result(result: Mapping[str, Any]) -> Answer | Failure:
     structured = result.get("structuredContent")
     texts = [block for block in blocks if block.get("type") == "text"]
     others = tuple(block for block in blocks if block.get("type") != "text")
-    return Answer(structured if structured is not None else _data_of(texts), others)
+    if structured is None:
+        return Answer(_data_of(texts), others)
+    # The call did work, so it is no failure; but nothing after this could carry or search such data.
+    deep = depth_of(structured, MAX_DATA_DEPTH) > MAX_DATA_DEPTH
+    return Answer(_TOO_DEEP if deep else structured, others)
 
 
 def _blocks(result: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
@@ -39,9 +45,10 @@ def _data_of(texts: Sequence[Mapping[str, Any]]) -> Any:
     text = "\n".join(str(block.get("text", "")) for block in texts)
     if text.lstrip().startswith(("{", "[")):
         try:
-            return from_json(text)
+            said = from_json(text, allow_inf_nan=False)
         except ValueError:
             return text
+        return text if depth_of(said, MAX_DATA_DEPTH) > MAX_DATA_DEPTH else said
     return text
 
 
