@@ -71,7 +71,8 @@ class Upstream:
     @property
     def listing(self) -> Listing:
         """What it offers. One that is down offers what it did when it was last up."""
-        return Listing(self.name, self.rules, self._definitions, self._reason)
+        reason = "it has not come up yet" if self.first_opening else self._reason
+        return Listing(self.name, self.rules, self._definitions, reason)
 
     @property
     def first_opening(self) -> bool:

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.driver import Driver
@@ -20,6 +20,7 @@ from headgate.server.books import Books
 from headgate.server.settings import Settings, load_settings
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
+from headgate.tools.coerce import request_of
 from headgate.tools.dry_run import dry_run
 from headgate.tools.page import Page
 from headgate.tools.plan import Plan, make_plan, writes_in
@@ -53,7 +54,9 @@ class Gate:
 
         Options are the request's other fields: `on_error`, `timeout_s`, `dry_run`.
         """
-        request: object = {"calls": calls, **options} if options else calls
+        request = request_of(calls)
+        if options and isinstance(request, dict):
+            request = {**cast("dict[str, Any]", request), **options}
         return (await self.run(request)).reply
 
     async def run(self, request: object, *, reads_only: bool = False, on_progress: Progress | None = None) -> BatchRun:
@@ -144,6 +147,9 @@ class Gate:
             async with asyncio.timeout(DRAIN_S):
                 for driver in running:
                     await driver.wait()
+
+    def close_books(self) -> None:
+        """Log the batches that have ended since the last time."""
         self._books.close()
 
     async def _planned(self, request: object, *, reads_only: bool) -> Plan | Refusal:
@@ -211,12 +217,20 @@ async def open_gate(settings: Settings | str | Path) -> AsyncGenerator[Gate]:
 async def gate_over(settings: Settings, openers: Mapping[str, tuple[UpstreamRules, Open]]) -> AsyncGenerator[Gate]:
     """A gate over upstreams of your own making, such as `MemoryUpstream`; those of `settings` are not opened."""
     upstreams = Upstreams(openers)
-    async with upstreams.running(), asyncio.TaskGroup() as tasks:
-        gate = Gate(settings, upstreams, tasks)
-        try:
-            yield gate
-        finally:
-            await gate.drain()
+    failure: Exception | None = None  # of the context's own body: it leaves as it is, not in a group
+    with contextlib.ExitStack() as at_last:
+        # The sessions end before the calls are waited for: a write that outlasts the drain ends with its session.
+        async with asyncio.TaskGroup() as tasks, upstreams.running():
+            gate = Gate(settings, upstreams, tasks)
+            at_last.callback(gate.close_books)
+            try:
+                yield gate
+            except Exception as broken:  # noqa: BLE001 - raised below
+                failure = broken
+            finally:
+                await gate.drain()
+    if failure is not None:
+        raise failure
 
 
 def _opener(target: Target, rules: UpstreamRules) -> Open:
