@@ -11,22 +11,17 @@ from tests.tools.world import Asked, Result, World
 
 
 def effective_order(asked: Sequence[Asked]) -> list[int]:
-    """As listed; a call that waits for a later one stands right behind the last that it waits for."""
-    place = {one.id: index for index, one in enumerate(asked)}
+    """As listed; calls that wait for a later one stand right behind it, among each other as they are listed."""
     order: list[int] = []
-
-    def put(index: int, reached: int) -> None:
-        order.append(index)
-        for other in range(reached):
-            if other not in order and waits_only_for(other):
-                put(other, reached)
-
-    def waits_only_for(index: int) -> bool:
-        return all(place[source] in order for source in asked[index].sources)
-
-    for index in range(len(asked)):
-        if waits_only_for(index):
-            put(index, index)
+    made: set[str] = set()
+    for reached in range(len(asked)):
+        while True:
+            free = (at for at in range(reached + 1) if at not in order and made.issuperset(asked[at].sources))
+            found = next(free, None)
+            if found is None:
+                break
+            order.append(found)
+            made.add(asked[found].id)
     return order
 
 

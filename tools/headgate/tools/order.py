@@ -1,6 +1,7 @@
-"""Orders and cycles of calls that wait for each other. Calls are numbers; linear in calls and edges."""
+"""Orders and cycles of calls that wait for each other. Calls are numbers; nearly linear in calls and edges."""
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 
 def serial_order(waits: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -14,18 +15,16 @@ def serial_order(waits: Sequence[Sequence[int]]) -> tuple[int, ...]:
         for one in set(earlier):
             waiting[one].append(index)
     order: list[int] = []
-    listed_up_to = -1
     for index in range(len(waits)):
-        listed_up_to = index
-        pending = [index] if missing[index] == 0 else []
-        while pending:
-            current = pending.pop()
+        # Calls whose own place has passed stand behind what they waited for, among each other as they are listed.
+        free = [index] if missing[index] == 0 else []
+        while free:
+            current = heappop(free)
             order.append(current)
             for later in waiting[current]:
                 missing[later] -= 1
-            # Only calls whose own place in the list has passed stand behind `current`; the rest keep their place.
-            freed = [later for later in waiting[current] if missing[later] == 0 and later <= listed_up_to]
-            pending += sorted(freed, reverse=True)
+                if missing[later] == 0 and later < index:
+                    heappush(free, later)
     return tuple(order)
 
 
