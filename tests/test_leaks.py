@@ -43,6 +43,9 @@ async def test_bound(within):
     with within(0.05):
         await asyncio.sleep(30)
 
+async def test_hangs_and_would_hang_its_fixtures():
+    await asyncio.get_running_loop().create_future()
+
 async def test_clean():
     async with asyncio.TaskGroup() as group:
         group.create_task(asyncio.sleep(0.01))
@@ -67,7 +70,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> str:
         "-rfE",
         "-q",
     ]
-    env = os.environ | {"COLUMNS": "500", "HEADGATE_TEST_GRACE_S": "0.3"}
+    env = os.environ | {"COLUMNS": "500", "HEADGATE_TEST_GRACE_S": "0.3", "HEADGATE_TEST_LIMIT_S": "2"}
     done = subprocess.run(
         [*command, str(file)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=50, check=False
     )
@@ -84,6 +87,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("test_task", "left tasks running"),
         ("test_deadlock", "every task waits for another one"),
         ("test_bound", "TimeoutError"),
+        ("test_hangs", "the test took longer than 2 s"),
     ],
 )
 def test_what_a_test_leaves_behind_fails_it(summary: str, test: str, words: str) -> None:
@@ -92,4 +96,4 @@ def test_what_a_test_leaves_behind_fails_it(summary: str, test: str, words: str)
 
 def test_a_test_that_cleans_up_after_itself_passes(summary: str) -> None:
     assert "test_clean" not in summary
-    assert "2 failed, 6 passed, 5 errors" in summary
+    assert "3 failed, 6 passed, 6 errors" in summary
