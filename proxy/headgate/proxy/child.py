@@ -5,9 +5,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 from headgate.proxy.connection import UnavailableError
@@ -41,8 +41,7 @@ class Child(asyncio.SubprocessProtocol):
         self._partial_size = 0
         self._out: list[bytes] = []
         self._flushing = False
-        self._stderr: deque[bytes] = deque()
-        self._stderr_size = 0
+        self._stderr = bytearray()
         self._stderr_cut = False
         self._ended = False
         self.exited = asyncio.get_running_loop().create_future()
@@ -103,12 +102,9 @@ class Child(asyncio.SubprocessProtocol):
                 self._signal(signal.SIGKILL)
 
     def _keep_stderr(self, data: bytes) -> None:
-        kept = data[-STDERR_KEPT:]
-        self._stderr.append(kept)
-        self._stderr_size += len(kept)
-        self._stderr_cut = self._stderr_cut or len(kept) < len(data)
-        while self._stderr_size > STDERR_KEPT and len(self._stderr) > 1:
-            self._stderr_size -= len(self._stderr.popleft())
+        self._stderr += data
+        if len(self._stderr) > STDERR_KEPT:
+            del self._stderr[:-STDERR_KEPT]
             self._stderr_cut = True
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
@@ -138,7 +134,7 @@ class Child(asyncio.SubprocessProtocol):
 
     def last_words(self) -> str:
         """The last line that the child wrote to its stderr, without secrets."""
-        said = redacted(b"".join(self._stderr).decode(errors="replace"), self._secrets).strip()
+        said = redacted(self._stderr.decode(errors="replace"), self._secrets).strip()
         before, _, line = said.rpartition("\n")
         if self._stderr_cut and not before:
             # The line began before what is kept, and a secret may have been cut in two there.
@@ -192,9 +188,8 @@ async def started(
             cwd=target.cwd,
             start_new_session=sys.platform != "win32",
         )
-    except FileNotFoundError as missing:
-        what = "its folder" if missing.filename == target.cwd else "the command"
-        raise UnavailableError(f'cannot start it: {what} "{missing.filename}" is not there') from None
+    except FileNotFoundError:
+        raise UnavailableError(f"cannot start it: {_missing(target)} is not there") from None
     except OSError as broken:
         reason = broken.strerror or "the system refused"
         raise UnavailableError(f'cannot start the command "{target.command}": {reason}') from None
@@ -202,6 +197,12 @@ async def started(
         yield child
     finally:
         await child.stop()
+
+
+def _missing(target: StdioTarget) -> str:
+    if target.cwd is not None and not Path(target.cwd).is_dir():
+        return f'its folder "{target.cwd}"'
+    return f'the command "{target.command}"'
 
 
 def _how_it_ended(code: int | None) -> str:
