@@ -1,0 +1,349 @@
+"""JSON-RPC over a line: each answer to its own request, whatever else comes in, and no request left waiting."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import mcp_types as types
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp.client.session import ClientSession
+from mcp.server import Server, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp.shared.memory import create_client_server_memory_streams
+from mcp.shared.message import SessionMessage
+from tests.proxy.parts import all_at_once, turns
+from tests.virtual_time import VirtualLoop, in_virtual_time
+
+from headgate.proxy.connection import Opening
+from headgate.proxy.rpc import LineClosedError, Rpc
+from headgate.proxy.session import negotiated
+
+
+class Line:
+    """The end of a line: what was written to it, and what it says."""
+
+    def __init__(self) -> None:
+        self.rpc = Rpc()
+        self.written: list[dict[str, Any]] = []
+        self.rpc.write = lambda line: self.written.append(orjson.loads(line))
+
+    def says(self, **message: Any) -> None:
+        self.rpc.receive(orjson.dumps({"jsonrpc": "2.0", **message}))
+
+    def ask(self, tasks: asyncio.TaskGroup) -> asyncio.Task[dict[str, Any]]:
+        return tasks.create_task(self.rpc.request("m", {}).answer())
+
+
+@in_virtual_time
+async def test_answers_in_any_order_reach_the_requests_they_belong_to() -> None:
+    line = Line()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [line.ask(tasks) for _ in range(10)]
+        for request in reversed(line.written):
+            line.says(id=request["id"], result={"echo": request["id"]})
+
+    assert [task.result()["echo"] for task in waiting] == [request["id"] for request in line.written]
+    assert len({request["id"] for request in line.written}) == 10
+
+
+@in_virtual_time
+async def test_the_first_of_two_answers_counts_and_the_second_is_ignored() -> None:
+    line = Line()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = line.ask(tasks)
+        line.says(id=1, result={"n": 1})
+        line.says(id=1, result={"n": 2})
+
+    assert waiting.result() == {"n": 1}
+    assert line.rpc.ignored == 1
+
+
+@in_virtual_time
+async def test_an_id_sent_back_as_text_is_the_same_id() -> None:
+    line = Line()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = line.ask(tasks)
+        line.says(id="1", result={"n": 1})
+    assert waiting.result() == {"n": 1}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("identity", [99, "99", "x", None, True, 1.0, [1], {"id": 1}, "٣", "9" * 5000])
+async def test_an_answer_to_nobody_changes_nothing(identity: Any) -> None:
+    line = Line()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = line.ask(tasks)
+        line.says(id=identity, result={"n": 0})
+        await turns()
+        assert not waiting.done()
+        line.says(id=1, result={"n": 1})
+
+    assert waiting.result() == {"n": 1}
+    assert line.rpc.ignored == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"Listening on port 3000",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"17",
+        b'"text"',
+        b"null",
+        b"NaN",
+        b'{"jsonrpc":"2.0","id":1,"result":{',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"jsonrpc":"2.0","method":7}',
+        b'[{"jsonrpc":"2.0","id":1,"result":{}}]',
+    ],
+)
+async def test_garbage_is_counted_and_otherwise_ignored(garbage: bytes) -> None:
+    line = Line()
+    async with served(line.rpc), asyncio.TaskGroup() as tasks:
+        waiting = line.ask(tasks)
+        line.rpc.receive(garbage)
+        line.says(id=1, result={"n": 1})
+    assert waiting.result() == {"n": 1}
+    assert line.rpc.ignored == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"error": {"code": -32602, "message": "no such tool"}}, "no such tool"),
+        ({"error": {"message": 7}}, "neither a result nor an error"),
+        ({"error": "broken"}, "neither a result nor an error"),
+        ({"result": None}, "neither a result nor an error"),
+        ({"result": [1]}, "neither a result nor an error"),
+        ({}, "neither a result nor an error"),
+    ],
+)
+async def test_an_error_and_an_answer_of_the_wrong_shape_are_raised(answer: dict[str, Any], message: str) -> None:
+    line = Line()
+    request = line.rpc.request("m", {})
+    line.says(id=1, **answer)
+    with pytest.raises(MCPError, match=message):
+        await request.answer()
+
+
+@in_virtual_time
+async def test_a_request_that_is_called_off_is_cancelled_over_there_and_its_late_answer_ignored() -> None:
+    line = Line()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5):
+            await line.rpc.request("m", {}).answer()
+
+    assert line.written[1:] == [
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}},
+    ]
+    line.says(id=1, result={"late": True})
+    assert line.rpc.ignored == 1
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = line.ask(tasks)
+        line.says(id=2, result={"n": 2})
+    assert waiting.result() == {"n": 2}
+
+
+@in_virtual_time
+async def test_a_closed_line_ends_everything_that_waits_and_takes_nothing_more() -> None:
+    line = Line()
+    requests = [line.rpc.request("m", {}) for _ in range(5)]
+    line.rpc.close("it ended with exit code 1")
+    line.rpc.close("a second reason")
+
+    for request in requests:
+        with pytest.raises(LineClosedError, match="exit code 1") as closed:
+            await request.answer()
+        assert closed.value.sent
+    with pytest.raises(LineClosedError, match="exit code 1") as closed:
+        line.rpc.request("m", {})
+    assert not closed.value.sent
+    assert await line.rpc.closed() == "it ended with exit code 1"
+    line.rpc.tell("n", None)
+    assert len(line.written) == 5
+
+
+@in_virtual_time
+async def test_any_json_that_came_in_can_go_out() -> None:
+    line = Line()
+    huge, half = 2**70, "half a pair: \ud83d"
+    sent: list[bytes] = []
+    line.rpc.write = sent.append
+
+    line.rpc.request("m", {"huge": huge, "half": half, "plain": "é"})
+
+    import json
+
+    assert json.loads(sent[0])["params"] == {"huge": huge, "half": half, "plain": "é"}
+    assert b"\n" not in sent[0]
+
+
+@asynccontextmanager
+async def served(rpc: Rpc) -> AsyncGenerator[None]:
+    """`rpc` with its `run` under way, refusing every request."""
+
+    async def refuse(_ctx: Any, method: str, _params: Mapping[str, Any] | None) -> dict[str, Any]:
+        if method == "crash":
+            raise RuntimeError("a secret")
+        raise MCPError(types.METHOD_NOT_FOUND, f"no {method} here")
+
+    async def note(_ctx: Any, _method: str, _params: Mapping[str, Any] | None) -> None:
+        raise RuntimeError("a secret")
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(rpc.run(refuse, note))
+        await turns()
+        yield
+        running.cancel()
+
+
+@in_virtual_time
+async def test_what_the_other_side_asks_is_answered_and_a_crash_in_answering_tells_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+    async with served(line.rpc):
+        line.says(id="a", method="sampling/createMessage", params={})
+        line.says(id="b", method="crash")
+        line.says(method="notifications/whatever")
+        await turns(10)
+        assert line.written == [
+            {"jsonrpc": "2.0", "id": "a", "error": {"code": -32601, "message": "no sampling/createMessage here"}},
+            {"jsonrpc": "2.0", "id": "b", "error": {"code": -32603, "message": "internal error"}},
+        ]
+    caplog.clear()
+
+
+@asynccontextmanager
+async def joined(server: Server[Any]) -> AsyncGenerator[Rpc]:
+    """An Rpc whose other end is `server`, by way of the SDK's own streams."""
+    rpc = Rpc()
+    async with create_client_server_memory_streams() as ((read, write), (server_read, server_write)):
+        outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        rpc.write = outgoing.put_nowait
+
+        async def send() -> None:
+            while True:
+                message = types.jsonrpc_message_adapter.validate_json(await outgoing.get())
+                await write.send(SessionMessage(message))
+
+        async def receive() -> None:
+            async for message in read:
+                assert isinstance(message, SessionMessage)
+                rpc.receive(message.message.model_dump_json(by_alias=True, exclude_none=True).encode())
+
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(job)
+                for job in (
+                    send(),
+                    receive(),
+                    server.run(server_read, server_write, server.create_initialization_options()),
+                )
+            ]
+            try:
+                yield rpc
+            finally:
+                for task in running:
+                    task.cancel()
+
+
+async def list_tools(_ctx: ServerRequestContext[Any], _params: object) -> types.ListToolsResult:
+    return types.ListToolsResult(tools=[types.Tool(name="t", input_schema={"type": "object"})])
+
+
+@in_virtual_time
+async def test_the_sdks_session_works_over_it_in_the_newest_era() -> None:
+    async with (
+        joined(Server("s", on_list_tools=list_tools)) as rpc,
+        asyncio.timeout(30),
+        negotiated(rpc, Opening("up", lambda: None)) as (session, meta),
+    ):
+        assert session.protocol_version == "2026-07-28"
+        assert meta is not None
+        assert [tool.name for tool in (await session.list_tools()).tools] == ["t"]
+
+
+@in_virtual_time
+async def test_the_sdks_session_works_over_it_in_the_handshake_era_and_answers_a_ping_and_refuses_to_sample() -> None:
+    asked: list[str] = []
+
+    async def call_tool(ctx: ServerRequestContext[Any], _params: object) -> types.CallToolResult:
+        await ctx.session.send_ping()
+        asked.append("ping answered")
+        sampling = types.CreateMessageRequest(params=types.CreateMessageRequestParams(messages=[], max_tokens=1))
+        with pytest.raises(MCPError):
+            await ctx.session.send_request(sampling, types.CreateMessageResult)
+        asked.append("sampling refused")
+        return types.CallToolResult(content=[])
+
+    server = Server("s", on_list_tools=list_tools, on_call_tool=call_tool)
+    async with joined(server) as rpc, asyncio.timeout(30), ClientSession(dispatcher=rpc) as session:
+        await session.initialize()
+        assert session.protocol_version == "2025-11-25"
+        await all_at_once(*(session.list_tools() for _ in range(5)))
+        result = await rpc.request("tools/call", {"name": "t", "arguments": {}}).answer()
+        assert result["content"] == []
+
+    assert asked == ["ping answered", "sampling refused"]
+
+
+happening = st.sampled_from(["answer", "fail", "cancel", "stranger", "garbage", "close"])
+
+
+def test_whatever_happens_in_whatever_order_each_request_ends_once_and_with_its_own_answer() -> None:
+    @given(st.lists(st.tuples(happening, st.integers(1, 8)), max_size=30))
+    def each(events: list[tuple[str, int]]) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(_all_end(events))
+
+    each()
+
+
+async def _all_end(events: list[tuple[str, int]]) -> None:
+    line = Line()
+    expected: dict[int, str] = {}
+    async with asyncio.TaskGroup() as tasks:
+        waiting = {number: tasks.create_task(_ending(line, number)) for number in range(1, 9)}
+        await turns()
+        for event, number in (*events, ("close", 0)):
+            match event:
+                case "answer":
+                    line.says(id=number, result={"n": number})
+                case "fail":
+                    line.says(id=number, error={"code": 1, "message": str(number)})
+                case "cancel":
+                    waiting[number].cancel()
+                case "stranger":
+                    line.says(id=number + 100, result={})
+                case "garbage":
+                    line.rpc.receive(b"garbage")
+                case _:
+                    line.rpc.close("gone")
+            if event in {"answer", "fail", "cancel"}:
+                expected.setdefault(number, event)
+            if event == "close":
+                expected = {one: expected.get(one, "close") for one in waiting}
+            await turns()
+    ended = {number: "cancel" if task.cancelled() else task.result() for number, task in waiting.items()}
+    assert ended == expected
+
+
+async def _ending(line: Line, number: int) -> str:
+    try:
+        result = await line.rpc.request("m", {}, number).answer()
+    except MCPError as failed:
+        return "fail" if failed.error.message == str(number) else "the failure of another"
+    except LineClosedError:
+        return "close"
+    return "answer" if result == {"n": number} else "the answer of another"

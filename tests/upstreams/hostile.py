@@ -1,0 +1,153 @@
+"""An MCP server over stdio that misbehaves as its tools are told, in plain Python so that it starts at once.
+
+    python -S tests/upstreams/hostile.py [MODE…]
+
+It speaks the handshake era. Modes hold from the start: `ignore-term`, `mute` (answers nothing), `no-tools` (refuses
+tools/list), `refuse` (refuses initialize, with what it has in $TOKEN), `exit` (says $TOKEN on stderr and ends),
+`silent-probe` (ignores server/discover).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+MODES = set(sys.argv[1:])
+TOOLS = (
+    *("echo", "die", "die_after", "hang", "twice", "late", "wrong_id", "garbage", "big", "endless", "deaf"),
+    *("grandchild", "close_out", "ask", "pid", "log", "change_tools"),
+)
+
+
+class Seen:
+    """What happened so far."""
+
+    tools: tuple[str, ...] = TOOLS
+    cancelled: tuple[int, ...] = ()
+    answers: tuple[dict[str, Any], ...] = ()
+    asked: int = 0
+
+
+def say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def answer(identity: object, **data: Any) -> None:
+    say({"jsonrpc": "2.0", "id": identity, "result": {"content": [], "structuredContent": data}})
+
+
+def error(identity: int, code: int, message: str) -> None:
+    say({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
+
+
+def spawn(stdout: int | None) -> int:
+    """A process of the same group that outlives us and holds what it inherits."""
+    code = "import time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(3600)"
+    return subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.DEVNULL, stdout=stdout).pid
+
+
+def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: C901, PLR0912, PLR0915 - a list of faults
+    match name:
+        case "echo":
+            answer(identity, **arguments)
+        case "pid":
+            answer(identity, pid=os.getpid())
+        case "die":
+            sys.stderr.write(f"{'.' * arguments.get('dots', 0)}fatal: {os.environ.get('TOKEN', '')}\n")
+            sys.stderr.flush()
+            os._exit(3)
+        case "die_after":
+            answer(identity, last=True)
+            os._exit(3)
+        case "hang":
+            pass
+        case "twice":
+            answer(identity, n=1)
+            answer(identity, n=2)
+        case "late":
+            time.sleep(arguments["s"])
+            answer(identity, late=True)
+        case "wrong_id":
+            for wrong in (identity + 1000, f"{identity}x", None, [identity]):
+                answer(wrong, wrong=True)
+            answer(identity, wrong=False)
+        case "garbage":
+            for number in range(arguments["lines"]):
+                sys.stdout.write(f"garbage {number}\n")
+            answer(identity, lines=arguments["lines"])
+        case "big":
+            answer(identity, text="x" * arguments["bytes"])
+        case "endless":
+            while True:
+                os.write(1, b"x" * 65536)
+        case "deaf":
+            time.sleep(3600)
+        case "grandchild":
+            pid = spawn(None if arguments.get("holds") else subprocess.DEVNULL)
+            answer(identity, pid=pid, own=os.getpid())
+            if arguments.get("and_die"):
+                os._exit(0)
+        case "close_out":
+            os.close(1)
+            time.sleep(3600)
+        case "ask":
+            say({"jsonrpc": "2.0", "id": "ping-1", "method": "ping"})
+            say({"jsonrpc": "2.0", "id": "sample-1", "method": "sampling/createMessage", "params": {}})
+            Seen.asked = identity
+        case "change_tools":
+            Seen.tools = (*TOOLS, "brand_new")
+            say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+            answer(identity)
+        case "log":
+            answer(identity, cancelled=Seen.cancelled)
+        case _:
+            error(identity, -32602, f"no tool {name}")
+
+
+def asked_for(method: str, identity: int, params: dict[str, Any]) -> None:
+    match method:
+        case "initialize" if "refuse" in MODES:
+            error(identity, -32000, f"bad token {os.environ['TOKEN']}")
+        case "initialize":
+            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": True}}}
+            say({"jsonrpc": "2.0", "id": identity, "result": {**result, "serverInfo": {"name": "h", "version": "1"}}})
+        case "tools/list" if "no-tools" in MODES:
+            error(identity, -32603, f"cannot list with {os.environ.get('TOKEN')}")
+        case "tools/list":
+            tools = [{"name": name, "inputSchema": {"type": "object"}} for name in Seen.tools]
+            say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools}})
+        case "tools/call":
+            call(identity, params["name"], params.get("arguments") or {})
+        case "server/discover" if "silent-probe" in MODES:
+            pass
+        case _:
+            error(identity, -32601, "no such method")
+
+
+def main() -> None:
+    if "ignore-term" in MODES:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if "exit" in MODES:
+        sys.stderr.write(f"cannot log in with {os.environ.get('TOKEN')}\n")
+        sys.exit(7)
+    for line in sys.stdin:
+        message = json.loads(line)
+        method = message.get("method")
+        if method == "notifications/cancelled":
+            Seen.cancelled = (*Seen.cancelled, message["params"]["requestId"])
+        elif method is None:
+            Seen.answers = (*Seen.answers, message)
+            if len(Seen.answers) == 2:
+                answer(Seen.asked, answers=Seen.answers)
+        elif "id" in message and "mute" not in MODES:
+            asked_for(method, message["id"], message.get("params") or {})
+    if "ignore-term" in MODES:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()
