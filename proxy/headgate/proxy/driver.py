@@ -12,12 +12,16 @@ from typing import Any
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.path import Attempt, CallPath
+from headgate.tools.filling import CheckArguments
 from headgate.tools.outcome import Answer, Failure, Outcome
-from headgate.tools.plan import CheckArguments, Plan
+from headgate.tools.plan import Plan, Step
 from headgate.tools.result import read_result
 from headgate.tools.schedule import Cancel, Cancelled, Command, Ended, Event, Expired, Schedule, Start
 
 logger = logging.getLogger(__name__)
+
+_Key = tuple[int, int | None]
+"""A call's position and, where it runs once for each of a list, the item's."""
 
 
 class Driver:
@@ -33,9 +37,10 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
-        self._reads = (Capacity(read_concurrency),)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._queued: dict[int, Attempt] = {}
+        self._reads = Capacity(read_concurrency)
+        self._groups = {label: Capacity(group.concurrency) for label, group in plan.batch.groups.items()}
+        self._tasks: dict[_Key, asyncio.Task[None]] = {}
+        self._queued: dict[_Key, Attempt] = {}
         """The writes under way, until the batch is over."""
         self._waiters: list[asyncio.Future[None]] = []
         self._deadline: asyncio.TimerHandle | None = None
@@ -94,21 +99,21 @@ class Driver:
     def _call_off(self, why: Failure) -> None:
         """End the writes that still wait for their turn or a permit. The schedule takes them for sent."""
         queued, self._queued = self._queued, {}
-        for index, attempt in queued.items():
+        for (index, item), attempt in queued.items():
             if not attempt.sent and self._schedule.in_flight(index):
-                self._tasks[index].cancel()
-                self._act(self._schedule.handle(Ended(index, why), self._loop.time()))
+                self._tasks[index, item].cancel()
+                self._act(self._schedule.handle(Ended(index, why, item=item), self._loop.time()))
 
     def _act(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
-                case Start(index, arguments):
+                case Start(index, arguments, item):
                     attempt = self._attempt(index, arguments)
                     if self.plan.steps[index].kind == "write":
-                        self._queued[index] = attempt
-                    self._tasks[index] = self._group.create_task(self._send(index, attempt))
-                case Cancel(index):
-                    self._tasks[index].cancel()
+                        self._queued[index, item] = attempt
+                    self._tasks[index, item] = self._group.create_task(self._send((index, item), attempt))
+                case Cancel(index, item):
+                    self._tasks[index, item].cancel()
 
     def _note_progress(self) -> None:
         if self._schedule.done and self.ended_at is None:
@@ -129,14 +134,21 @@ class Driver:
             step.tool,
             arguments,
             configured if own is None else min(own, configured),
-            self._reads if step.kind == "read" else (),
+            self._caps_of(step),
             self._loop.time(),
         )
 
-    async def _send(self, index: int, attempt: Attempt) -> None:
+    def _caps_of(self, step: Step) -> tuple[Capacity, ...]:
+        """The caps of this batch that a call is under."""
+        group = None if step.call.parallel_group is None else self._groups.get(step.call.parallel_group)
+        caps = () if group is None else (group,)
+        return (self._reads, *caps) if step.kind == "read" else caps
+
+    async def _send(self, key: _Key, attempt: Attempt) -> None:
         result = await self._result_of(attempt)
-        self._queued.pop(index, None)
-        self._handle(Ended(index, result, attempt.started_at, attempt.queued_s))
+        self._queued.pop(key, None)
+        index, item = key
+        self._handle(Ended(index, result, attempt.started_at, attempt.queued_s, item))
 
     async def _result_of(self, attempt: Attempt) -> Answer | Failure:
         try:

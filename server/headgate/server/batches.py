@@ -121,10 +121,16 @@ class KeptBatches:
 
 
 def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:
-    """A part of one call's data, in at most about `limit` bytes; `None` where the batch has no such call."""
+    """A part of one call's data, or of one item's (`ID[3]`), in at most about `limit` bytes; `None` for no such."""
+    name, bracket, number = call_id.removesuffix("]").partition("[")
     for step, outcome in zip(driver.plan.steps, driver.outcomes, strict=True):
-        if step.call.id == call_id:
+        if step.call.id != name:
+            continue
+        if not bracket:
             return {"id": call_id, **_page_of(outcome, page, limit)}
+        items = () if outcome is None or outcome.items is None else outcome.items
+        if number.isdecimal() and int(number) < len(items):
+            return {"id": call_id, **_page_of(items[int(number)], page, limit)}
     return None
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import traceback
 from collections import Counter
 from typing import Any
 
@@ -25,7 +26,7 @@ def log_batch(batch_id: str, driver: Driver) -> None:
         "calls": len(outcomes),
         "counts": counts,
         "duration_ms": round(((driver.ended_at or driver.started_at) - driver.started_at) * 1000),
-        "serial_ms": round(sum(outcome.duration_s for outcome in outcomes) * 1000),
+        "serial_ms": round(sum(outcome.serial_s for outcome in outcomes) * 1000),
         "tools": dict(tools.most_common()),
     }
     logger.info("%s", _as_text(fields), extra={"fields": fields})
@@ -38,7 +39,15 @@ def _as_text(fields: dict[str, Any]) -> str:
     return f"batch {fields['batch_id']} {fields['outcome']}: {counts} in {times}: {tools}"
 
 
-class _JsonLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    """Says where an exception came from and of what kind it is. Its text may hold anything, arguments included."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name for it
+        kind, _, trace = ei
+        return "".join([*traceback.format_tb(trace), kind.__name__ if kind else "no exception"])
+
+
+class _JsonLines(_Lines):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
@@ -54,7 +63,7 @@ class _JsonLines(logging.Formatter):
 def set_up_log(*, as_json: bool) -> None:
     """Send headgate's own log to stderr, where stdout may carry MCP, and keep the libraries' chatter out of it."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("headgate: %(message)s"))
+    handler.setFormatter(_JsonLines() if as_json else _Lines("headgate: %(message)s"))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.ERROR)

@@ -1,5 +1,6 @@
 """The request: what a model hands over, checked and in one shape."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast
 
@@ -10,13 +11,10 @@ from headgate.tools.refusal import Problem, Refusal
 
 OWN_TOOLS = frozenset(("batch_call", "batch_read", "find_tools", "get_result"))
 _NOT_YET = {
-    "for_each": "for_each is not available in this version: list one call for each item",
-    "parallel_group": "parallel_group is not available in this version: leave it out, calls run at once anyway",
-    "groups": "groups is not available in this version: leave it out, calls run at once anyway",
     "idempotency_key": "idempotency_key is not available in this version: leave it out; no write is sent twice",
 }
-_CALL_KNOWN = ("tool", "arguments", "id", "depends_on", "timeout_s", "select")
-_BATCH_KNOWN = ("calls", "on_error", "timeout_s", "dry_run")
+_CALL_KNOWN = ("tool", "arguments", "id", "depends_on", "for_each", "parallel_group", "timeout_s", "select")
+_BATCH_KNOWN = ("calls", "groups", "on_error", "timeout_s", "dry_run")
 _MAX_TIMEOUT_S = 24 * 3600.0
 
 CallId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -36,6 +34,18 @@ class Call:
     select: str | tuple[str, ...] | None = None
     """Paths of the parts of the data that go into the reply; `None` means all of it."""
     timeout_s: Timeout | None = None
+    for_each: list[Any] | dict[str, Any] | None = None
+    """A list, or a reference to one: the call runs once for each item."""
+    parallel_group: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What holds for all calls of one `parallel_group`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    concurrency: Annotated[int, Field(ge=1, le=1_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class Batch:
     on_error: Literal["continue", "stop"] = "continue"
     timeout_s: Timeout | None = None
     dry_run: Annotated[bool, Field(strict=True)] = False
+    groups: Mapping[str, Group] = field(default_factory=dict[str, Group])
+    """Caps, by label; a label that is not here is only a label."""
 
 
 _BATCH = TypeAdapter(Batch)

@@ -32,12 +32,17 @@ _CALL_SCHEMA: dict[str, Any] = {
             "items": {"type": "string"},
             "description": "Ids that must end ok first; $from implies it",
         },
+        "for_each": {
+            "description": 'A list, or {"$from": …} that gives one: the call runs once per item, which is '
+            '{"$item": "$"} or {"$item": "$.sku"} in its arguments; data is the list of results',
+        },
         "select": {
             "type": "array",
             "items": {"type": "string"},
             "description": "JSONPaths of the only parts of the data to send back; [] for none",
         },
         "timeout_s": {"type": "number"},
+        "parallel_group": {"type": "string", "description": "A label that groups can cap"},
     },
     "required": ["tool", "arguments"],
 }
@@ -49,6 +54,7 @@ def _batch_schema() -> dict[str, Any]:
         "properties": {
             "calls": {"type": "array", "items": _CALL_SCHEMA},
             "on_error": {"type": "string", "enum": ["continue", "stop"]},
+            "groups": {"type": "object", "description": '{"LABEL": {"concurrency": 3}}'},
             "timeout_s": {"type": "number", "description": "For the whole batch"},
             "dry_run": {"type": "boolean", "description": "Show what would run, run nothing"},
         },

@@ -56,6 +56,8 @@ class Outcome:
     """When it went out; `None` for a call that was never sent."""
     queued_s: float = 0.0
     """How long it waited for a permit before that."""
+    items: "tuple[Outcome, ...] | None" = None
+    """What became of each item, where it ran once for each of a list."""
 
     @property
     def ok(self) -> bool:
@@ -66,6 +68,11 @@ class Outcome:
     def status(self) -> Status:
         """The contract's word for it."""
         return "ok" if isinstance(self.result, Answer) else self.result.status
+
+    @property
+    def serial_s(self) -> float:
+        """Seconds that it would have taken one by one."""
+        return self.duration_s if self.items is None else sum(item.duration_s for item in self.items)
 
     @property
     def duration_s(self) -> float:

@@ -1,19 +1,17 @@
 """References: values of one call's arguments that come out of another call's data.
 
 A reference is written `{"$from": ID, "path": PATH}`, with `"default"` where the batch can go on without it, or
-`{"$format": "order {id}", "id": …}` for a text with values filled in. What is filled in is data: it is never
-looked at again, so nothing that an upstream answers can turn into a reference.
+`{"$format": "order {id}", "id": …}` for a text with values filled in, or `{"$item": PATH}` for a part of the item
+that a call with `for_each` runs for. This file finds and checks them; `fill.py` puts the values in.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pydantic_core import to_json
-
 from headgate.tools.depth import depth_of
-from headgate.tools.jsonpath import BadPathError, Path, Work, compile_path
+from headgate.tools.jsonpath import BadPathError, Path, compile_path
 from headgate.tools.refusal import Problem
 
 MAX_DEPTH = 64
@@ -22,13 +20,11 @@ MAX_NODES = 100_000
 """Values in the arguments of one call."""
 MAX_REFERENCES = 1_000
 """References in the arguments of one call."""
-MAX_FILLED_BYTES = 1_000_000
-"""Bytes of JSON that the values filled in for one call may have in all: they must not grow from call to call."""
 
-_FROM = "$from"
-_FORMAT = "$format"
-_REFERENCE_FIELDS = frozenset((_FROM, "path", "default"))
-_SLOT = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+FROM, FORMAT, ITEM = "$from", "$format", "$item"
+SLOT = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A slot of a `$format` text, or a doubled brace, which stands for one."""
+_FIELDS = frozenset((FROM, "path", "default", "speculate"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +35,41 @@ class Reference:
     path: Path
     default: tuple[Any] | None
     """The value to fall back on, in a tuple so that `null` can be one."""
+    speculate: bool = False
+    """Whether to start with the default at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Arguments with references in them."""
+    """A value with something in it to be filled in."""
 
-    arguments: Mapping[str, Any]
+    value: Any
     references: tuple[Reference, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unresolved:
-    """Why a reference gave no value."""
-
-    message: str
 
 
 @dataclass(slots=True)
 class _Scan:
     """One walk over arguments, iterative, so that depth is a count and not a stack."""
 
-    where: str
+    items: bool
     references: list[Reference] = field(default_factory=list[Reference])
     problems: list[Problem] = field(default_factory=list[Problem])
     data: list[tuple[Any, int]] = field(default_factory=list[tuple[Any, int]])
     """Defaults, which are taken as they are, and the levels that they stand at."""
+    to_fill: bool = False
 
 
-def scan(arguments: Mapping[str, Any], where: str) -> tuple[Template | None, tuple[Problem, ...]]:
-    """The template that `arguments` are, `None` where they hold no reference; and what is wrong with them."""
-    if _is_plain(arguments):
+def scan(
+    asked: Mapping[str, Any] | list[Any], where: str, *, items: bool = False
+) -> tuple[Template | None, tuple[Problem, ...]]:
+    """The template that `asked` is, `None` where it is to be taken as it stands; and what is wrong with it.
+
+    `items` says whether there is an item that it can refer to.
+    """
+    if isinstance(asked, Mapping) and _is_plain(asked):
         return None, ()
-    found = _Scan(where)
-    pending: list[tuple[Any, str, int]] = [(arguments, where, 1)]
+    found = _Scan(items)
+    pending: list[tuple[Any, str, int]] = [(asked, where, 1)]
     nodes = 0
     while pending:
         value, path, depth = pending.pop()
@@ -81,8 +78,8 @@ def scan(arguments: Mapping[str, Any], where: str) -> tuple[Template | None, tup
         if isinstance(value, dict):
             pending += _into_object(cast("dict[str, Any]", value), path, depth, found)
         elif isinstance(value, list):
-            items = cast("list[Any]", value)
-            pending += [(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(items) if isinstance(v, dict | list)]
+            listed = cast("list[Any]", value)
+            pending += [(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(listed) if isinstance(v, dict | list)]
         nodes += 1 + len(cast("dict[str, Any] | list[Any]", value))
         if nodes > MAX_NODES:
             return None, (Problem("TOO_LARGE", where, f"more than {MAX_NODES} values in the arguments of one call"),)
@@ -91,135 +88,80 @@ def scan(arguments: Mapping[str, Any], where: str) -> tuple[Template | None, tup
             return None, (Problem("TOO_LARGE", where, message),)
     if not all(depth + depth_of(value, MAX_DEPTH) <= MAX_DEPTH for value, depth in found.data):
         return None, (Problem("TOO_DEEP", where, f"nested deeper than {MAX_DEPTH} levels"),)
-    template = Template(arguments, tuple(found.references)) if found.references else None
+    template = Template(asked, tuple(found.references)) if found.to_fill else None
     return template, tuple(found.problems)
 
 
 def _is_plain(arguments: Mapping[str, Any]) -> bool:
     """Whether `arguments` is flat and holds no reference, as most are."""
     return (
-        _FROM not in arguments
-        and _FORMAT not in arguments
+        FROM not in arguments
+        and FORMAT not in arguments
+        and ITEM not in arguments
         and not any(isinstance(value, dict | list) for value in arguments.values())
     )
 
 
 def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> list[tuple[Any, str, int]]:
-    if _FROM in value:
+    if FROM in value:
+        found.to_fill = True
         reference = _reference(value, path, found.problems)
         if reference is not None:
             found.references.append(reference)
             found.data.append((value.get("default"), depth + 1))
         return []
-    if _FORMAT in value:
+    if ITEM in value:
+        found.to_fill = True
+        _check_item(value, path, found)
+        return []
+    if FORMAT in value:
+        found.to_fill = True
         _check_format(value, path, found.problems)
     return [(v, f"{path}.{k}", depth + 1) for k, v in value.items() if isinstance(v, dict | list)]
 
 
 def _reference(value: dict[str, Any], where: str, problems: list[Problem]) -> Reference | None:
-    source, text = value[_FROM], value.get("path", "$")
-    if "speculate" in value:
-        problems.append(Problem("NOT_SUPPORTED", f"{where}.speculate", "speculate is not available in this version"))
-        return None
-    unknown = sorted(value.keys() - _REFERENCE_FIELDS)
-    if not isinstance(source, str) or not isinstance(text, str) or unknown:
+    source, text, speculate = value[FROM], value.get("path", "$"), value.get("speculate", False)
+    unknown = value.keys() - _FIELDS
+    if not isinstance(source, str) or not isinstance(text, str) or not isinstance(speculate, bool) or unknown:
         message = 'a reference is {"$from": ID, "path": PATH}, with "default" where it may be missing'
         problems.append(Problem("BAD_REFERENCE", where, message))
         return None
+    if speculate and "default" not in value:
+        problems.append(Problem("BAD_REFERENCE", where, '"speculate" starts with the "default", and there is none'))
+        return None
+    path = _checked_path(text, where, problems)
+    if path is None:
+        return None
+    return Reference(source, path, (value["default"],) if "default" in value else None, speculate)
+
+
+def _check_item(value: dict[str, Any], where: str, found: _Scan) -> None:
+    text = value[ITEM]
+    if not found.items:
+        message = '$item stands for an item of the call\'s "for_each", and it has none'
+        found.problems.append(Problem("BAD_REFERENCE", where, message))
+    elif not isinstance(text, str) or len(value) > 1:
+        message = 'an item is written {"$item": PATH}, "$" for the whole of it'
+        found.problems.append(Problem("BAD_REFERENCE", where, message))
+    else:
+        _checked_path(text, where, found.problems)
+
+
+def _checked_path(text: str, where: str, problems: list[Problem]) -> Path | None:
     try:
-        path = compile_path(text)
+        return compile_path(text)
     except BadPathError as bad:
         problems.append(Problem("BAD_REFERENCE", f"{where}.path", str(bad)))
         return None
-    return Reference(source, path, (value["default"],) if "default" in value else None)
 
 
 def _check_format(value: dict[str, Any], where: str, problems: list[Problem]) -> None:
-    text = value[_FORMAT]
+    text = value[FORMAT]
     if not isinstance(text, str):
         problems.append(Problem("BAD_REFERENCE", f"{where}.$format", "$format is a text with {name} slots"))
         return
-    slots = {match[1] for match in _SLOT.finditer(text) if match[1]}
-    missing, unused = sorted(slots - value.keys()), sorted(value.keys() - slots - {_FORMAT})
+    slots = {match[1] for match in SLOT.finditer(text) if match[1]}
+    missing, unused = sorted(slots - value.keys()), sorted(value.keys() - slots - {FORMAT})
     problems += [Problem("BAD_REFERENCE", where, f"no value is given for {{{name}}}") for name in missing]
     problems += [Problem("BAD_REFERENCE", f"{where}.{name}", f"$format has no slot {{{name}}}") for name in unused]
-
-
-def fill(template: Template, data: Mapping[str, Any]) -> dict[str, Any] | Unresolved:
-    """The template's arguments with every reference replaced by its value.
-
-    `data` holds what each call that ended ok gave back, by id.
-    """
-    try:
-        return cast("dict[str, Any]", _filled(template.arguments, _Filling(data)))
-    except _UnresolvedError as missing:
-        return Unresolved(str(missing))
-
-
-class _UnresolvedError(Exception):
-    """Carries the reason out of the recursion, whose depth `scan` has bounded."""
-
-
-@dataclass(slots=True)
-class _Filling:
-    """What one call's references are filled in from, and how much may still be."""
-
-    data: Mapping[str, Any]
-    work: Work = field(default_factory=Work)
-    bytes: int = MAX_FILLED_BYTES
-
-    def take(self, value: Any, reference: Reference) -> Any:
-        """`value`, which `reference` found, if there is room for it."""
-        size = len(to_json(value))
-        self.bytes -= size
-        if self.bytes < 0:
-            message = f'"{reference.path.text}" in the data of "{reference.source}" is {size} bytes; at most'
-            raise _UnresolvedError(f"{message} {MAX_FILLED_BYTES} in all go into one call: name a smaller part of it")
-        return value
-
-
-def _filled(value: Any, filling: _Filling) -> Any:
-    if isinstance(value, dict):
-        found = cast("dict[str, Any]", value)
-        if _FROM in found:
-            return _value_of(_reference_of(found), filling)
-        if _FORMAT in found:
-            return _text_of(found, filling)
-        return {key: _filled(item, filling) for key, item in found.items()}
-    if isinstance(value, list):
-        return [_filled(item, filling) for item in cast("list[Any]", value)]
-    return value
-
-
-def _reference_of(value: Mapping[str, Any]) -> Reference:
-    path = compile_path(value.get("path", "$"))
-    return Reference(value[_FROM], path, (value["default"],) if "default" in value else None)
-
-
-def _value_of(reference: Reference, filling: _Filling) -> Any:
-    if reference.source in filling.data:
-        matches = _matches_of(reference, filling)
-        if not reference.path.singular and (matches or reference.default is None):
-            return filling.take(list(matches), reference)
-        if matches:
-            return filling.take(matches[0], reference)
-    if reference.default is not None:
-        return filling.take(reference.default[0], reference)
-    raise _UnresolvedError(f'"{reference.path.text}" finds nothing in the data of "{reference.source}"')
-
-
-def _matches_of(reference: Reference, filling: _Filling) -> Sequence[Any]:
-    try:
-        return reference.path.of(filling.data[reference.source], filling.work)
-    except BadPathError as bad:
-        raise _UnresolvedError(f'"{reference.path.text}" in the data of "{reference.source}": {bad}') from None
-
-
-def _text_of(value: Mapping[str, Any], filling: _Filling) -> str:
-    def slot(match: re.Match[str]) -> str:
-        if match[1] is None:
-            return match[0][0]
-        filled = _filled(value[match[1]], filling)
-        return filled if isinstance(filled, str) else to_json(filled).decode()
-
-    return _SLOT.sub(slot, value[_FORMAT])

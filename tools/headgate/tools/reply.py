@@ -62,7 +62,7 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
     blocks: list[dict[str, Any]] = []
     results = [_envelope(step, outcome, blocks) for step, outcome in zip(plan.steps, outcomes, strict=True)]
     counts = counted(outcomes)
-    serial_s = sum(outcome.duration_s for outcome in outcomes if outcome is not None)
+    serial_s = sum(outcome.serial_s for outcome in outcomes if outcome is not None)
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),
@@ -141,7 +141,26 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
         envelope["error"] = outcome.result.message
         if is_retryable(outcome.result, step):
             envelope["retryable"] = True
+        if outcome.items is not None:
+            envelope["data"] = [_data_of(item) for item in outcome.items]
+    if outcome.items is not None:
+        envelope["items"] = _items_of(step, outcome.items)
     return envelope
+
+
+def _data_of(item: Outcome) -> Any:
+    return item.result.data if isinstance(item.result, Answer) else None
+
+
+def _items_of(step: Step, items: Sequence[Outcome]) -> dict[str, Any]:
+    """How many items there were, and what became of those that did not end ok; their data is null."""
+    failed = [
+        {"id": f"{step.call.id}[{number}]", "status": item.status, "error_code": item.result.code}
+        | {"error": item.result.message}
+        for number, item in enumerate(items)
+        if isinstance(item.result, Failure)
+    ]
+    return {"count": len(items), "failed": failed} if failed else {"count": len(items)}
 
 
 def is_retryable(failure: Failure, step: Step) -> bool:

@@ -11,18 +11,25 @@ Laws, each of them a property in the tests:
 6. Nothing starts after the deadline, or after the batch was cancelled.
 7. With capacity for all, the makespan is the critical path of the plan.
 
+A call with `for_each` is one call to these laws: a fan (`fan.py`) decides about its items. A read that speculates is
+sent at once with its defaults; its answer counts once the calls that it guesses about have ended and the guess was
+right, else it is stopped, forgotten, and sent again.
+
 Rate limits and concurrency caps are not here: a schedule lives for one batch, a limit belongs to an upstream.
 Nor are retries or a call's own timeout: they belong to the way a call goes out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from heapq import heappop, heappush
 from typing import Any
 
+from headgate.tools.fan import Fan
+from headgate.tools.filling import CheckArguments, arguments_of
+from headgate.tools.guesses import Guesses, same_arguments
 from headgate.tools.outcome import Answer, Failure, Outcome
-from headgate.tools.plan import CheckArguments, Plan, Step
-from headgate.tools.reference import Unresolved, fill
+from headgate.tools.plan import Plan, Step
 from headgate.tools.scope import Scope
 
 
@@ -34,6 +41,8 @@ class Ended:
     result: Answer | Failure
     started_at: float | None = None
     queued_s: float = 0.0
+    item: int | None = None
+    """Which item of its list, where it runs once for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +64,15 @@ class Start:
 
     index: int
     arguments: Mapping[str, Any]
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Command: the call at `index`, a read in flight, has ended already; stop it and forget its answer."""
+    """Command: whatever the call at `index`, a read in flight, would answer is not wanted; stop it and forget it."""
 
     index: int
+    item: int | None = None
 
 
 Command = Start | Cancel
@@ -95,9 +106,13 @@ class Schedule:
         self._data: dict[str, Any] = {}
         self._halted: dict[Scope, int] = {}
         self._turn = {index: turn for turn, index in enumerate(plan.order)}
+        self._ready: list[int] = []
+        """A heap of the turns of calls that wait for nothing more."""
         self._stopped_by: str | None = None
         self._over: Failure | None = None
         self._left = count
+        self._fans: dict[int, Fan] = {}
+        self._guesses = Guesses(plan)
         for index in plan.order:
             step = plan.steps[index]
             for earlier in (*step.needs, *step.after):
@@ -134,43 +149,98 @@ class Schedule:
         if invalid is not None:
             # Half of a batch's writes would be worse than none: whoever wrote the list believed in all of it.
             self._halted = {step.chain: invalid for step in steps if step.chain is not None}
-        return self._advance([index for index in self._plan.order if self._missing[index] == 0], now)
+        self._ready = [turn for turn, index in enumerate(self._plan.order) if self._missing[index] == 0]
+        return self._advance(now)
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take note of `event` and say what to do next. An event for a call that has ended changes nothing."""
         match event:
-            case Ended(index, result, started_at, queued_s):
+            case Ended(index, result, started_at, queued_s, item):
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
-                ready = self._end(index, Outcome(result, now, started_at, queued_s))
-                return self._advance(ready, now)
+                outcome = Outcome(result, now, started_at, queued_s)
+                return self._answered(index, outcome) if item is None else self._item_ended(index, item, outcome)
             case Expired():
                 return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)
             case Cancelled():
                 return self._stop(Failure("skipped", "CANCELLED", _NOT_STARTED["CANCELLED"]), now)
 
-    def _advance(self, ready: list[int], now: float) -> list[Command]:
-        """Start or skip each call of `ready`, and whatever that makes ready in turn, until a failure stops it all."""
+    def _answered(self, index: int, outcome: Outcome) -> list[Command]:
+        """End a call, unless it has guessed and it is not known yet whether rightly."""
+        if self._guesses.open(index):
+            self._guesses.hold(index, outcome)
+            return []
+        self._end(index, outcome)
+        return self._advance(outcome.ended_at)
+
+    def _item_ended(self, index: int, item: int, outcome: Outcome) -> list[Command]:
+        """End one item of a call, and the call with its last."""
+        fan = self._fans[index]
+        further = fan.end(item, outcome)
+        if self._over is not None and further:
+            fan.skip_rest(self._over, outcome.ended_at)
+        if not fan.done:
+            return [Start(index, fan.arguments[following], following) for following in further]
+        self._end(index, fan.outcome(self._plan.steps[index].call.id, outcome.ended_at))
+        return self._advance(outcome.ended_at)
+
+    def _advance(self, now: float) -> list[Command]:
+        """Start or skip each call that is ready, and what that makes ready in turn, until a failure stops it all."""
         commands: list[Command] = []
-        queue = ready[::-1]
-        while queue and self._stopped_by is None:
-            index = queue.pop()
-            if self._state[index] is not _State.WAITING:
-                continue
-            decision = self._decide(self._plan.steps[index])
-            if isinstance(decision, Failure):
-                queue += self._end(index, Outcome(decision, now))[::-1]
+        while self._stopped_by is None:
+            settled = self._guesses.take_settled()
+            if settled is not None:
+                commands += self._settle(settled, now)
+            elif self._ready:
+                commands += self._begin_one(self._plan.order[heappop(self._ready)], now)
             else:
-                self._state[index] = _State.IN_FLIGHT
-                self._sent_at[index] = now
-                commands.append(Start(index, decision))
+                break
         if self._stopped_by is not None and self._over is None:
             why = Failure("skipped", "CANCELLED", f'stopped because "{self._stopped_by}" failed')
             commands += self._stop(why, now)
         return commands
 
-    def _decide(self, step: Step) -> Mapping[str, Any] | Failure:
-        """The arguments to start `step` with, or why it does not start."""
+    def _begin_one(self, index: int, now: float) -> Sequence[Command]:
+        """Start a call, or end it at once."""
+        if self._state[index] is not _State.WAITING:
+            return ()
+        decision = self._decide(self._plan.steps[index])
+        if isinstance(decision, Failure):
+            self._end(index, Outcome(decision, now))
+            return ()
+        if self._guesses.open(index):
+            self._guesses.guess(index, decision[0])
+        return self._launch(index, decision, now)
+
+    def _launch(self, index: int, arguments: Sequence[Mapping[str, Any]], now: float) -> Sequence[Command]:
+        step = self._plan.steps[index]
+        self._state[index] = _State.IN_FLIGHT
+        self._sent_at[index] = now
+        if step.asked is None or step.asked.each is None:
+            return (Start(index, arguments[0]),)
+        fan = self._fans[index] = Fan(arguments, in_turn=step.kind == "write")
+        if fan.done:
+            self._end(index, fan.outcome(step.call.id, now))
+        return [Start(index, arguments[item], item) for item in fan.first()]
+
+    def _settle(self, index: int, now: float) -> Sequence[Command]:
+        """Judge the guess of a read in flight, now that what it guessed about is known."""
+        if self._state[index] is not _State.IN_FLIGHT:
+            return ()
+        guessed, held = self._guesses.close(index)
+        decision = self._decide(self._plan.steps[index])
+        if not isinstance(decision, Failure) and same_arguments(decision[0], guessed):
+            if held is not None:
+                self._end(index, held)
+            return ()
+        stop = () if held is not None else (Cancel(index),)
+        if isinstance(decision, Failure):
+            self._end(index, Outcome(decision, now))
+            return stop
+        return (*stop, *self._launch(index, decision, now))
+
+    def _decide(self, step: Step) -> Sequence[Mapping[str, Any]] | Failure:
+        """The arguments to start `step` with, for each item where it has items; or why it does not start."""
         if self._over is not None:
             return self._over
         if step.fault is not None:
@@ -184,13 +254,11 @@ class Schedule:
                 # The first in order, not in time: which of several chains broke first is chance.
                 first = self._plan.steps[min(halted_by, key=self._turn.__getitem__)].call.id
                 return Failure("skipped", "CHAIN_HALTED", f'not sent: the write "{first}" did not end ok')
-        if step.template is None:
-            return step.call.arguments
-        filled = fill(step.template, self._data)
-        if isinstance(filled, Unresolved):
-            return Failure("error", "REFERENCE_NOT_FOUND", filled.message)
-        wrong = self._check_arguments(step.tool, filled) if step.tool else None
-        return Failure("error", "INVALID_ARGUMENTS", wrong) if wrong else filled
+        if step.asked is None:
+            raise RuntimeError(f'"{step.call.id}" has no tool and no fault')
+        if step.asked.template is None and step.asked.each is None:
+            return (step.call.arguments,)
+        return arguments_of(step.asked, self._data, self._check_arguments)
 
     def _because_of(self, failed: int) -> Failure:
         """The skip of a call that needs the failed one, naming the call that the trouble began with."""
@@ -207,7 +275,7 @@ class Schedule:
         outcome = self._outcomes[index]
         return outcome is not None and outcome.ok
 
-    def _end(self, index: int, outcome: Outcome) -> list[int]:
+    def _end(self, index: int, outcome: Outcome) -> None:
         """Record the end of a call; the calls that waited for nothing else are ready now."""
         self._state[index] = _State.ENDED
         self._outcomes[index] = outcome
@@ -220,12 +288,11 @@ class Schedule:
                 self._halted.setdefault(step.chain, index)
             if self._plan.batch.on_error == "stop" and outcome.result.status != "skipped":
                 self._stopped_by = self._stopped_by or step.call.id
-        ready: list[int] = []
+        self._guesses.know(index)
         for dependent in self._dependents[index]:
             self._missing[dependent] -= 1
             if self._missing[dependent] == 0:
-                ready.append(dependent)
-        return ready
+                heappush(self._ready, self._turn[dependent])
 
     def _stop(self, why: Failure, now: float) -> list[Command]:
         """Start nothing more and end the reads in flight. A write in flight goes on: its outcome must be known."""
@@ -235,9 +302,19 @@ class Schedule:
             if self._state[index] is _State.WAITING:
                 self._end(index, Outcome(self._over, now))
             elif self._state[index] is _State.IN_FLIGHT and self._plan.steps[index].kind == "read":
-                self._end(index, Outcome(_cut_short(why), now, self._sent_at[index]))
-                commands.append(Cancel(index))
+                commands += self._cut_short(index, _cut_short(why), now)
         return commands
+
+    def _cut_short(self, index: int, why: Failure, now: float) -> list[Command]:
+        """End a read in flight, and those of its items that have not ended."""
+        sent_at = self._sent_at[index]
+        fan = self._fans.get(index)
+        if fan is None:
+            self._end(index, Outcome(why, now, sent_at))
+            return [Cancel(index)]
+        unfinished = fan.skip_rest(why, now)
+        self._end(index, fan.outcome(self._plan.steps[index].call.id, now))
+        return [Cancel(index, item) for item in unfinished]
 
 
 def _is_invalid(step: Step) -> bool:
