@@ -1,0 +1,135 @@
+"""All upstreams together: none waits for another, and the catalogue follows them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.proxy.parts import answer, attempt, definition, turns
+from tests.virtual_time import in_virtual_time
+
+from headgate.proxy.connection import Connection, Opening, UnavailableError
+from headgate.proxy.memory import MemoryUpstream
+from headgate.proxy.upstreams import Upstreams
+from headgate.tools.catalogue import NotFound, Tool
+from headgate.tools.rules import UpstreamRules
+
+pytestmark = in_virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    logging.getLogger("headgate.proxy.upstream").setLevel(logging.ERROR)
+
+
+async def look(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    return answer()
+
+
+def memory(*names: str) -> MemoryUpstream:
+    return MemoryUpstream([definition(name) for name in names], dict.fromkeys(names, look))
+
+
+@asynccontextmanager
+async def hung(_opening: Opening) -> AsyncGenerator[Connection]:
+    await asyncio.Event().wait()
+    yield  # pyright: ignore[reportReturnType]
+
+
+@asynccontextmanager
+async def dead(_opening: Opening) -> AsyncGenerator[Connection]:
+    raise UnavailableError("cannot start it")
+    yield
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def names(upstreams: Upstreams) -> list[str]:
+    return [tool.qualified for tool in upstreams.catalogue.tools]
+
+
+async def test_a_hung_and_a_dead_upstream_delay_no_other() -> None:
+    rules = UpstreamRules()
+    upstreams = Upstreams({"hung": (rules, hung), "dead": (rules, dead), "well": (rules, memory("look").open)})
+    async with upstreams.running():
+        await upstreams.settled(5, ["well"])
+        found = upstreams.catalogue.find("well__look")
+        assert isinstance(found, Tool)
+        assert await upstreams.call(attempt(found)) == answer()
+        assert now() < 0.01
+        assert [state.state for state in upstreams.states()] == ["starting", "failed", "ready"]
+        assert [upstream.name for upstream in upstreams.opening()] == ["hung"]
+
+        missing = upstreams.catalogue.find("dead__look")
+        assert isinstance(missing, NotFound)
+        assert missing.message == 'upstream "dead" is not available: cannot start it'
+
+
+async def test_waiting_for_all_is_bounded() -> None:
+    upstreams = Upstreams({"hung": (UpstreamRules(), hung)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        assert now() == pytest.approx(5, abs=0.01)
+
+
+async def test_only_what_the_operator_admits_is_listed_and_callable() -> None:
+    everything = ("get_order", "get_line", "delete_order", "delete_line")
+    upstreams = Upstreams(
+        {
+            "without": (UpstreamRules(exclude=("delete_*",)), memory(*everything).open),
+            "only": (UpstreamRules(include=("*_order",), exclude=("delete_*",)), memory(*everything).open),
+        }
+    )
+    async with upstreams.running():
+        await upstreams.settled(5)
+        assert names(upstreams) == ["without__get_order", "without__get_line", "only__get_order"]
+        assert isinstance(upstreams.catalogue.find("without__delete_order"), NotFound)
+
+
+async def test_the_catalogue_follows_changes_and_whoever_watches_is_told() -> None:
+    far = memory("look")
+    openings: list[Opening] = []
+
+    @asynccontextmanager
+    async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
+        openings.append(opening)
+        async with far.open(opening) as connection:
+            yield connection
+
+    upstreams = Upstreams({"far": (UpstreamRules(), open_session)})
+    told: list[list[str]] = []
+    unwatch = upstreams.watch(lambda: told.append(names(upstreams)))
+    async with upstreams.running():
+        await upstreams.settled(5)
+        far.definitions = [definition("look"), definition("look_again")]
+        openings[0].tools_changed()
+        await turns()
+        assert told == [["far__look"], ["far__look", "far__look_again"]]
+
+        unwatch()
+        openings[0].tools_changed()
+        await turns()
+        assert len(told) == 2
+
+
+async def test_arguments_are_checked_by_the_schema_as_listed() -> None:
+    schema = {"type": "object", "required": ["order_id"]}
+    far = MemoryUpstream([definition("look", "read", schema)], {"look": look})
+    upstreams = Upstreams({"far": (UpstreamRules(), far.open)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        found = upstreams.catalogue.find("look")
+        assert isinstance(found, Tool)
+        assert upstreams.check_arguments(found, {"order_id": 1}) is None
+        assert "order_id" in (upstreams.check_arguments(found, {}) or "")
+
+
+async def test_closing_does_not_wait_for_one_that_hangs_in_its_opening() -> None:
+    upstreams = Upstreams({"hung": (UpstreamRules(), hung), "dead": (UpstreamRules(), dead)})
+    async with upstreams.running():
+        await asyncio.sleep(1)
+    assert now() < 1.1
