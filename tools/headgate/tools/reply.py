@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from headgate.tools.budget import cut, fair_limit, size_of
+from headgate.tools.hint import hint_of
 from headgate.tools.jsonpath import BadPathError, Work, compile_path
 from headgate.tools.outcome import RETRYABLE, Answer, Failure, Outcome
 from headgate.tools.plan import Plan, Step
@@ -105,7 +106,8 @@ def summary_of(plan: Plan, outcomes: Sequence[Outcome | None], duration_s: float
     ok = sum(outcome is not None and outcome.ok for outcome in outcomes)
     text = f"{ok} of {len(outcomes)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
     if ok == len(outcomes):
-        return text
+        hint = hint_of(plan, outcomes, duration_s)
+        return f"{text}. {hint}" if hint else text
     failed = [
         f"{step.call.id}: {outcome.result.code}"
         for step, outcome in zip(plan.steps, outcomes, strict=True)
