@@ -50,6 +50,7 @@ check: $(VENV)/.setup  ## lint, format, types, layering
 
 bench: $(VENV)/.bench  ## headgate beside its floors and rivals
 	@$(RUN)/python bench/run.py
+	@$(RUN)/python bench/machine.py
 
 clean:  ## throw the environment away
 	@rm -rf $(VENV) tests/real/node_modules bench/node_modules

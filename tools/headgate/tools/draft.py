@@ -73,10 +73,15 @@ class Drafting:
         if isinstance(tool, NotFound):
             upstream = self.catalogue.upstream_named_in(call.tool) or ""
             return Draft(call, None, Failure("error", tool.code, tool.message), *waits, upstream)
-        if waits[2] or any(reference.speculate for reference in _references(each)):
-            self._check_speculation(call, tool, where)
         asked = Asked(call, tool, template, each)
+        if template is None and each is None:
+            return Draft(call, asked, self._unfit(tool, call), *waits, tool.upstream)
+        self._check_speculation(asked, where)
         return Draft(call, asked, self._fault_of(asked), *waits, tool.upstream)
+
+    def _unfit(self, tool: Tool, call: Call) -> Failure | None:
+        wrong = self.check_arguments(tool, call.arguments)
+        return Failure("error", "INVALID_ARGUMENTS", wrong) if wrong else None
 
     def _fault_of(self, asked: Asked) -> Failure | None:
         if not asked.known:
@@ -95,11 +100,13 @@ class Drafting:
             self.problems.append(Problem("BAD_REFERENCE", where, "for_each takes a list, or a reference to one"))
         return template
 
-    def _check_speculation(self, call: Call, tool: Tool, where: str) -> None:
-        if tool.kind == "write":
-            message = f'"{tool.qualified}" is a write: it cannot start on a guess'
+    def _check_speculation(self, asked: Asked, where: str) -> None:
+        if not any(reference.speculate for part in (asked.template, asked.each) for reference in _references(part)):
+            return
+        if asked.tool.kind == "write":
+            message = f'"{asked.tool.qualified}" is a write: it cannot start on a guess'
             self.problems.append(Problem("BAD_REFERENCE", where, message))
-        if call.for_each is not None:
+        if asked.each is not None:
             message = '"speculate" and "for_each" do not go together: which items there are must be known'
             self.problems.append(Problem("BAD_REFERENCE", where, message))
 

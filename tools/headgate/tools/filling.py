@@ -38,9 +38,6 @@ def arguments_of(asked: Asked, data: Mapping[str, Any], check: CheckArguments) -
 
     `data` holds what each call that ended ok gave back, by id.
     """
-    if asked.template is None and asked.each is None:
-        wrong = check(asked.tool, asked.call.arguments)
-        return Failure("error", "INVALID_ARGUMENTS", wrong) if wrong else (asked.call.arguments,)
     filling = Filling(data)
     if asked.each is None:
         return _filled(asked, [None], filling, check)

@@ -99,7 +99,7 @@ def make_plan(
     if problems:
         return Refusal(tuple(problems))
     order = tuple(range(len(drafts))) if free else serial_order(waits)
-    return Plan(batch, _ordered(drafts, order, serialize, one_by_one=one_by_one), order)
+    return Plan(batch, _steps(drafts, order, serialize, one_by_one=one_by_one), order)
 
 
 def _duplicates(batch: Batch) -> Iterable[Problem]:
@@ -134,37 +134,47 @@ def _not_a_read(step: Step) -> str:
     return f'"{step.tool.qualified}" is a write ({step.tool.reason}): send it with batch_call'
 
 
-def _ordered(
-    drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *, one_by_one: bool
-) -> tuple[Step, ...]:
-    """The drafts as steps, with the chain and the barriers that follow from their order."""
-    barriers = Barriers(chained=serialize != "resource")
-    latest: dict[Scope, int] = {}
+def _steps(drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *, one_by_one: bool) -> tuple[Step, ...]:
+    """The drafts as steps, with what follows from their order."""
+    ordering = _Ordering(serialize)
     steps: dict[int, Step] = {}
     previous: int | None = None
     for index in order:
         draft = drafts[index]
-        after = set(draft.soft)
-        chain: Scope | None = None
-        if draft.kind == "write":
-            chain = _chain_of(draft, serialize)
-            if draft.asked is not None:
-                after.update(barriers.write(index, _write_scope(draft.asked, serialize)))
-            if chain in latest:
-                after.add(latest[chain])
-            latest[chain] = index
-        elif draft.asked is not None:
-            after.update(barriers.read(index, scope_of(draft.asked.tool, draft.call.arguments)))
+        earlier, chain = ordering.place(index, draft)
         guesses = draft.guesses
         if one_by_one:
-            after = {*draft.soft, *guesses} if previous is None else {*draft.soft, *guesses, previous}
-            guesses = ()
-        previous = index
-        waits = tuple(sorted(after.difference(draft.needs))) if after else ()
+            earlier, guesses = ([*guesses] if previous is None else [*guesses, previous]), ()
+            previous = index
+        after: tuple[int, ...] = ()
+        if earlier or draft.soft:
+            after = tuple(sorted({*draft.soft, *earlier}.difference(draft.needs)))
         if guesses:
             guesses = tuple(guess for guess in guesses if guess not in after)
-        steps[index] = Step(draft.call, draft.asked, draft.kind, draft.needs, waits, guesses, chain, draft.fault)
+        steps[index] = Step(draft.call, draft.asked, draft.kind, draft.needs, after, guesses, chain, draft.fault)
     return tuple(steps[index] for index in range(len(drafts)))
+
+
+class _Ordering:
+    """The write chains and the read/write barriers of calls taken in order."""
+
+    def __init__(self, serialize: Serialize) -> None:
+        self._serialize: Serialize = serialize
+        self._barriers = Barriers(chained=serialize != "resource")
+        self._latest: dict[Scope, int] = {}
+
+    def place(self, index: int, draft: Draft) -> tuple[list[int], Scope | None]:
+        """The calls that the next one waits for because of its place, and, for a write, its chain."""
+        if draft.kind == "read" and draft.asked is not None:
+            return self._barriers.read(index, scope_of(draft.asked.tool, draft.call.arguments)), None
+        chain = _chain_of(draft, self._serialize)
+        earlier: list[int] = []
+        if draft.asked is not None:
+            earlier = self._barriers.write(index, _write_scope(draft.asked, self._serialize))
+        if chain in self._latest:
+            earlier.append(self._latest[chain])
+        self._latest[chain] = index
+        return earlier, chain
 
 
 def _chain_of(draft: Draft, serialize: Serialize) -> Scope:

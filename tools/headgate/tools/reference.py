@@ -22,6 +22,7 @@ MAX_REFERENCES = 1_000
 """References in the arguments of one call."""
 
 FROM, FORMAT, ITEM = "$from", "$format", "$item"
+_MARKS = frozenset((FROM, FORMAT, ITEM))
 SLOT = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A slot of a `$format` text, or a doubled brace, which stands for one."""
 _FIELDS = frozenset((FROM, "path", "default", "speculate"))
@@ -94,12 +95,9 @@ def scan(
 
 def _is_plain(arguments: Mapping[str, Any]) -> bool:
     """Whether `arguments` is flat and holds no reference, as most are."""
-    return (
-        FROM not in arguments
-        and FORMAT not in arguments
-        and ITEM not in arguments
-        and not any(isinstance(value, dict | list) for value in arguments.values())
-    )
+    if not _MARKS.isdisjoint(arguments):
+        return False
+    return not any(isinstance(value, dict | list) for value in arguments.values())
 
 
 def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> list[tuple[Any, str, int]]:
