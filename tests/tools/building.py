@@ -21,7 +21,13 @@ def listing(upstream: str, reads: str = "", writes: str = "", unavailable: str |
 
 CATALOGUE = Catalogue(
     [
-        listing("a", "get list", "put del", get=ToolRules(resource="r:{k}"), put=ToolRules(resource="r:{k}")),
+        listing(
+            "a",
+            "get list",
+            "put del",
+            get=ToolRules(resource="r:{k}"),
+            put=ToolRules(resource="r:{k}", idempotent=True),
+        ),
         listing("b", "get list", "put del"),
         listing("down", unavailable="connection refused"),
     ]

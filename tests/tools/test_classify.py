@@ -1,0 +1,55 @@
+"""Operator's class > trusted annotation > write."""
+
+from typing import Any
+
+import pytest
+
+from headgate.tools.classify import classify
+from headgate.tools.rules import ToolClass, ToolRules
+
+READ_ONLY = {"readOnlyHint": True}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "trusted", "kind", "why"),
+    [
+        (READ_ONLY, True, "read", "annotated as read-only"),
+        ({**READ_ONLY, "destructiveHint": False}, True, "read", "annotated as read-only"),
+        ({**READ_ONLY, "destructiveHint": True}, True, "write", "and as destructive"),
+        (READ_ONLY, False, "write", "not trusted"),
+        ({"readOnlyHint": False}, True, "write", "not read-only"),
+        ({"readOnlyHint": "true"}, True, "write", "not read-only"),
+        ({"readOnlyHint": 1}, True, "write", "not read-only"),
+        ({"readOnlyHint": None}, True, "write", "not read-only"),
+        ({"idempotentHint": True, "destructiveHint": False}, True, "write", "not annotated"),
+        ({"read_only_hint": True}, True, "write", "not annotated"),
+        ({}, True, "write", "not annotated"),
+        (None, True, "write", "not annotated"),
+        ("readOnlyHint", True, "write", "not annotated"),
+        ([READ_ONLY], True, "write", "not annotated"),
+    ],
+)
+def test_what_is_not_known_to_be_a_read_is_a_write(
+    annotations: Any,
+    trusted: bool,  # noqa: FBT001
+    kind: ToolClass,
+    why: str,
+) -> None:
+    found, reason = classify({"name": "x", "annotations": annotations}, ToolRules(), trusted=trusted)
+
+    assert found == kind
+    assert why in reason
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+@pytest.mark.parametrize("annotations", [READ_ONLY, {"readOnlyHint": False}, {}])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_operator_has_the_last_word(kind: ToolClass, annotations: dict[str, bool], trusted: bool) -> None:  # noqa: FBT001
+    definition = {"name": "x", "annotations": annotations}
+
+    assert classify(definition, ToolRules(kind=kind), trusted=trusted) == (kind, "set in headgate.toml")
+
+
+def test_a_name_says_nothing_of_a_class() -> None:
+    assert classify({"name": "get_order"}, ToolRules(), trusted=True)[0] == "write"
+    assert classify({"name": "delete_all", "annotations": READ_ONLY}, ToolRules(), trusted=True)[0] == "read"

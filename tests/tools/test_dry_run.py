@@ -1,0 +1,27 @@
+"""What a dry run shows."""
+
+import json
+
+from tests.tools.building import call, plan_of, ref
+
+from headgate.tools.dry_run import dry_run
+
+
+def test_a_dry_run_shows_stages_classes_reasons_and_what_waits_for_what() -> None:
+    plan = plan_of(
+        call("a.get", "r", k="1"), call("b.put", "w"), call("b.get", "s", x=ref("r"), y=ref("r", default=1)),
+        call("a.gte", "typo"), call("a.get", "bad", bad=1),
+    )  # fmt: skip
+    reply = dry_run(plan, "b_1")
+
+    assert json.loads(reply.text) == reply.body
+    assert (reply.body["outcome"], reply.body["dry_run"], reply.is_error) == ("ok", True, False)
+    assert reply.body["stages"] == [["r", "w", "bad"], ["s", "typo"]]
+    assert reply.body["summary"] == "5 calls in 2 stages, 3 reads and 2 writes; nothing has run. 2 would fail"
+    assert reply.body["results"][0] == {
+        "id": "r", "tool": "a__get", "class": "read", "why": "annotated as read-only", "stage": 1,
+    }  # fmt: skip
+    assert (reply.body["results"][2]["needs"], reply.body["results"][2]["after"]) == (["r"], ["w"])
+    assert (reply.body["results"][3]["tool"], reply.body["results"][3]["error_code"]) == ("a.gte", "UNKNOWN_TOOL")
+    assert reply.body["results"][3]["why"] == "unknown tools are taken for writes"
+    assert reply.body["results"][4]["error"] == "a__get takes no bad"
