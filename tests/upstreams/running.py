@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+Served = Literal["http", "old", "sse"]
+"""Streamable HTTP in both eras, in the handshake era alone, and the legacy SSE transport."""
 START_LIMIT_S = 20
 STOP_LIMIT_S = 5
 
@@ -24,10 +26,10 @@ def recorder_upstream(log: Path, **rules: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def recorder_served(log: Path, transport: Literal["http", "sse"]) -> Generator[str]:
-    """The URL of a recorder that listens until the block ends."""
+def recorder_served(log: Path, transport: Served, port: int = 0) -> Generator[str]:
+    """The URL of a recorder that listens, on a free port or on `port`, until the block ends."""
     command, args = recorder_command(log)
-    with subprocess.Popen([command, *args, f"--{transport}", "0"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([command, *args, f"--{transport}", str(port)], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield first_line(process)
         finally:
@@ -46,3 +48,9 @@ def first_line(process: subprocess.Popen[str]) -> str:
     line = process.stdout.readline().strip()
     assert line, f"{process.args} ended with exit code {process.wait(STOP_LIMIT_S)}"
     return line
+
+
+def served_upstream(url: str, **rules: Any) -> dict[str, Any]:
+    """A served recorder as a table of headgate.toml; that its tools are reads has to be believed for a URL."""
+    legacy = {"transport": "sse"} if url.endswith("/sse") else {}
+    return {"url": url, "trust_annotations": True, **legacy, **rules}
