@@ -4,8 +4,10 @@ The SDK's own reads and writes in worker threads, which costs more a message tha
 """
 
 import asyncio
+import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -15,8 +17,17 @@ import anyio
 import mcp_types as types
 from mcp.shared.message import SessionMessage
 
-MAX_REQUEST = 16 * 1024 * 1024
-"""Bytes of one message from the client."""
+from headgate.server.lines import (
+    MAX_LINE,
+    LineSink,
+    LineSource,
+    LineTooLongError,
+    ends_with_its_client,
+    sink_of,
+    source_of,
+)
+
+logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -32,14 +43,16 @@ async def stdio_streams() -> AsyncGenerator[tuple["LinesIn", "LinesOut"]]:
     os.close(diverted_in)
     os.dup2(2, 1)
     try:
-        reader, reading = await _reader(os.dup(wire_in))
-        writer, writing = await _writer(os.dup(wire_out))
+        unanswered = Unanswered()
+        source = await source_of(os.dup(wire_in))
+        sink = await sink_of(os.dup(wire_out))
         try:
-            yield LinesIn(reader), LinesOut(writer)
+            yield LinesIn(source, unanswered, wait=not ends_with_its_client(wire_in)), LinesOut(sink, unanswered)
         finally:
-            writing.close()
-            reading.close()
+            sink.close()
+            source.close()
     finally:
+        sys.stdout.flush()  # what was printed meanwhile, before file descriptor 1 is the protocol's again
         for wire, standard in ((wire_in, 0), (wire_out, 1)):
             # The event loop made it non-blocking, and a terminal is shared with whoever started us.
             os.set_blocking(wire, True)
@@ -47,29 +60,44 @@ async def stdio_streams() -> AsyncGenerator[tuple["LinesIn", "LinesOut"]]:
             os.close(wire)
 
 
-async def _reader(fd: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
-    reader = asyncio.StreamReader(limit=MAX_REQUEST)
-    pipe = os.fdopen(fd, "rb", buffering=0)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
-    return reader, transport
+class Unanswered:
+    """The requests that wait for their answer. A client may use an id twice."""
 
+    def __init__(self) -> None:
+        """No request yet."""
+        self._ids: Counter[types.RequestId] = Counter()
+        self._none = asyncio.Event()
+        self._none.set()
 
-async def _writer(fd: int) -> tuple[asyncio.StreamWriter, asyncio.BaseTransport]:
-    loop = asyncio.get_running_loop()
-    pipe = os.fdopen(fd, "wb", buffering=0)
-    # The protocol of a reader that nothing reads: it has the flow control that a StreamWriter drains by.
-    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
-    transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
-    return asyncio.StreamWriter(transport, protocol, None, loop), transport
+    def came_in(self, message: types.JSONRPCMessage) -> None:
+        """Note a request; a subscription is answered only when it ends, and one called off never is."""
+        if isinstance(message, types.JSONRPCRequest) and message.method != "subscriptions/listen":
+            self._ids[message.id] += 1
+            self._none.clear()
+        elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._settle((message.params or {}).get("requestId"))
+
+    def went_out(self, message: types.JSONRPCMessage) -> None:
+        """Note an answer."""
+        if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
+            self._settle(message.id)
+
+    async def none_left(self) -> None:
+        """Wait until every request has been answered."""
+        await self._none.wait()
+
+    def _settle(self, identity: types.RequestId | None) -> None:
+        if isinstance(identity, int | str) and self._ids[identity] > 0:
+            self._ids[identity] -= 1
+        if not +self._ids:
+            self._none.set()
 
 
 class _Stream:
     """What the SDK asks of a stream beside its messages."""
 
     async def aclose(self) -> None:
-        """The context of `stdio_streams` closes both pipes."""
+        """The context of `stdio_streams` closes both ends."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,9 +111,11 @@ class _Stream:
 class LinesIn(_Stream):
     """Messages from the client; what is no message comes as an exception, as the SDK expects."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        """Read from `reader`."""
-        self._reader = reader
+    def __init__(self, source: LineSource, unanswered: Unanswered, *, wait: bool) -> None:
+        """`wait` says that the end of `source` stands only once every request has been answered."""
+        self._source = source
+        self._unanswered = unanswered
+        self._wait = wait
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message.
@@ -96,28 +126,25 @@ class LinesIn(_Stream):
         """
         while True:
             try:
-                line = await self._reader.readuntil(b"\n")
-            except asyncio.IncompleteReadError as end:
-                if not end.partial.strip():
-                    raise anyio.EndOfStream from None
-                line = end.partial
-            except asyncio.LimitOverrunError as long:
-                await self._skip_line(long.consumed)
-                return ValueError(f"a message of more than {MAX_REQUEST} bytes was dropped")
+                line = await self._source.next_line()
+            except LineTooLongError:
+                text = f"a message of more than {MAX_LINE // 1024 // 1024} MB was dropped"
+                logger.warning("%s", text)
+                return ValueError(text)
+            if line is None:
+                if self._wait:
+                    await self._unanswered.none_left()
+                raise anyio.EndOfStream
             if line.strip():
-                return _message(line)
+                return self._message(line)
 
-    async def _skip_line(self, consumed: int) -> None:
-        while True:
-            await self._reader.readexactly(max(consumed, 1))
-            try:
-                await self._reader.readuntil(b"\n")
-            except asyncio.LimitOverrunError as long:
-                consumed = long.consumed
-            except asyncio.IncompleteReadError:
-                return
-            else:
-                return
+    def _message(self, line: bytes) -> SessionMessage | Exception:
+        try:
+            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        except ValueError as malformed:
+            return malformed
+        self._unanswered.came_in(message)
+        return SessionMessage(message)
 
     def __aiter__(self) -> Self:
         """Iterate over the messages."""
@@ -131,19 +158,13 @@ class LinesIn(_Stream):
             raise StopAsyncIteration from None
 
 
-def _message(line: bytes) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as malformed:
-        return malformed
-
-
 class LinesOut(_Stream):
-    """Messages to the client, each waiting until the pipe has room."""
+    """Messages to the client, each waiting until there is room."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        """Write to `writer`."""
-        self._writer = writer
+    def __init__(self, sink: LineSink, unanswered: Unanswered) -> None:
+        """Write to `sink`."""
+        self._sink = sink
+        self._unanswered = unanswered
 
     async def send(self, item: SessionMessage, /) -> None:
         """Send one message.
@@ -152,8 +173,10 @@ class LinesOut(_Stream):
             anyio.BrokenResourceError: The client no longer reads.
 
         """
-        self._writer.write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        line = item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
         try:
-            await self._writer.drain()
+            await self._sink.put(line)
         except OSError:
             raise anyio.BrokenResourceError from None
+        finally:
+            self._unanswered.went_out(item.message)
