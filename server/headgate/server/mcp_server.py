@@ -13,10 +13,10 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from pydantic import ValidationError
 
 from headgate.proxy.connection import CallFailedError
 from headgate.server.changes import Changes
+from headgate.server.fit import contain, fitted, is_listable
 from headgate.server.gate import Gate
 from headgate.server.own_calls import OWN_CALLS, BadRequestError
 from headgate.server.progress import Beat, wants_progress
@@ -47,6 +47,7 @@ def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
         on_call_tool=front.call_tool,
         on_subscriptions_listen=ListenHandler(bus),
     )
+    server.middleware.append(contain)
     return server, changes
 
 
@@ -76,7 +77,7 @@ class _Front:
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
         """Run one of headgate's own tools, or pass the call through."""
         self._changes.note(ctx)
-        return _COMPLETE | await self._result_of(ctx, params)
+        return _COMPLETE | fitted(await self._result_of(ctx, params), ctx.protocol_version)
 
     async def _result_of(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         arguments = params.arguments or {}
@@ -109,13 +110,12 @@ def _offered(tool: Tool) -> dict[str, Any] | None:
     hints: dict[str, Any] = {**annotations} if isinstance(annotations, Mapping) else {}
     if tool.kind == "write" or "readOnlyHint" in hints or tool.rules.kind is not None:
         hints["readOnlyHint"] = tool.kind == "read"
-    definition = {**tool.definition, "name": tool.qualified, "inputSchema": dict(tool.input_schema)}
+    if hints.get("readOnlyHint") is True:
+        hints.pop("destructiveHint", None)  # it says something of writes only
+    definition = {**tool.definition, "name": tool.qualified, "inputSchema": {"type": "object", **tool.input_schema}}
     if hints:
         definition["annotations"] = hints
-    try:
-        types.Tool.model_validate(definition)
-    except ValidationError:
-        # One malformed definition would make the SDK refuse the whole list.
+    if not is_listable(definition):
         logger.warning('upstream "%s" declares its tool "%s" in a way that MCP does not know', tool.upstream, tool.name)
         return None
     return definition

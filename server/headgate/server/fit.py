@@ -1,0 +1,76 @@
+"""What upstreams answer, made to fit the client's version of MCP.
+
+The SDK checks each result as it goes out, and what does not fit is lost whole: a list of tools for one definition, the
+reply to a batch for one image. So what an upstream made up is looked at before.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR
+from mcp_types.methods import validate_server_result
+from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+_LEFT_OUT = {"type": "text", "text": "(content of a kind that MCP does not know was left out)"}
+_NOT_A_RESULT = "UPSTREAM_ERROR: its answer is not one that MCP knows"
+
+
+def is_listable(definition: Mapping[str, Any]) -> bool:
+    """Whether a tool's definition can stand in tools/list, in either era."""
+    listed = {"tools": [definition], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    return all(
+        _is_valid("tools/list", version, listed) for version in (LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION)
+    )
+
+
+def fitted(result: dict[str, Any], version: str) -> dict[str, Any]:
+    """A `tools/call` result without what no client of `version` takes. Blocks keep their places."""
+    content = result.get("content", [])
+    if not isinstance(content, list):
+        return _failed(_NOT_A_RESULT)
+    blocks = cast("list[Any]", content)
+    if "content" not in result or not all(map(_is_text, blocks)):
+        result = {**result, "content": [block if _fits(block) else _LEFT_OUT for block in blocks]}
+    if version not in MODERN_PROTOCOL_VERSIONS and not isinstance(result.get("structuredContent", {}), dict):
+        result = {key: value for key, value in result.items() if key != "structuredContent"}
+    return result
+
+
+async def contain(
+    ctx: ServerRequestContext[Any, Any], call_next: Callable[[ServerRequestContext[Any, Any]], Awaitable[Any]]
+) -> Any:
+    """Answer a call whose result the SDK refuses to send like one that failed. For `Server.middleware`."""
+    try:
+        return await call_next(ctx)
+    except MCPError as refused:
+        if ctx.method != "tools/call" or refused.error.code != INTERNAL_ERROR:
+            raise
+        modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+        return _failed(_NOT_A_RESULT) | ({"resultType": "complete"} if modern else {})
+
+
+def _failed(text: str) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def _is_text(block: object) -> bool:
+    if not isinstance(block, dict):
+        return False
+    fields = cast("dict[str, Any]", block)
+    return fields.get("type") == "text" and isinstance(fields.get("text"), str) and len(fields) == 2
+
+
+def _fits(block: object) -> bool:
+    # The newer era's own check takes whatever it does not know, and drops it.
+    return _is_text(block) or _is_valid("tools/call", LATEST_HANDSHAKE_VERSION, {"content": [block]})
+
+
+def _is_valid(method: str, version: str, result: Mapping[str, Any]) -> bool:
+    try:
+        validate_server_result(method, version, result)
+    except ValidationError:
+        return False
+    return True
