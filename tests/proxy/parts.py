@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
 from typing import Any
 
+from headgate.proxy.attempt import Attempt
 from headgate.proxy.capacity import Capacity
-from headgate.proxy.path import Attempt
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, Listing, Tool
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.rules import ToolClass, ToolRules, UpstreamRules
 
 OBJECT = {"type": "object"}
+_NUMBERS = count()
 
 
 def definition(name: str, kind: ToolClass = "read", schema: Mapping[str, Any] = OBJECT) -> dict[str, Any]:
@@ -32,8 +34,8 @@ def tool(
 
 
 def attempt(of: Tool | None = None, timeout_s: float = 30.0, batch: tuple[Capacity, ...] = ()) -> Attempt:
-    """A call on its way."""
-    return Attempt(of or tool(), {}, timeout_s, batch, asyncio.get_running_loop().time())
+    """A call on its way, like no other."""
+    return Attempt(of or tool(), {"call": next(_NUMBERS)}, timeout_s, batch, asyncio.get_running_loop().time())
 
 
 def answer(data: Any = None) -> dict[str, Any]:

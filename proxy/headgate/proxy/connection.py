@@ -18,6 +18,12 @@ class CallFailedError(Exception):
         self.code: ErrorCode = code
         self.sent = sent
 
+    def copy(self) -> "CallFailedError":
+        """The same failure, to be raised by somebody else: an exception remembers where it was raised."""
+        other = type(self).__new__(type(self), *self.args)
+        other.__dict__.update(self.__dict__)
+        return other
+
     def failure(self, kind: ToolClass) -> Failure:
         """What the caller of a read or a write is told. A write that may have been applied is never just an error."""
         if kind == "write" and self.sent:

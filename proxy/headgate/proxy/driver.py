@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.connection import CallFailedError
-from headgate.proxy.path import Attempt, CallPath
 from headgate.tools.filling import CheckArguments
 from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.plan import Plan, Step
@@ -148,7 +148,7 @@ class Driver:
         result = await self._result_of(attempt)
         self._queued.pop(key, None)
         index, item = key
-        self._handle(Ended(index, result, attempt.started_at, attempt.queued_s, item))
+        self._handle(Ended(index, result, attempt.started_at, attempt.queued_s, item, attempt.coalesced))
 
     async def _result_of(self, attempt: Attempt) -> Answer | Failure:
         try:

@@ -3,49 +3,27 @@
 Each wrapper has the shape of what it wraps, and their order stands in `call_path`:
 
 - a write waits for its *turn* among the writes of all batches to the same scope;
+- a read that is *identical* to one in flight waits for that one's answer, and needs nothing else;
 - then for its *permits*: the batch's cap, the upstream's, the tool's;
 - then for the *pace* that its limiters set, the last thing before it goes out, so that no token grows stale;
 - only then its *clock* starts: waiting for a turn or a permit does not count against a call's own timeout.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiolimiter import AsyncLimiter
 
+from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import Capacity, enter, leave
+from headgate.proxy.coalesce import Flights, coalesced
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.turns import Turns
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import Rate, ToolRules, UpstreamRules
 from headgate.tools.scope import scope_of
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One call on its way."""
-
-    tool: Tool
-    arguments: Mapping[str, Any]
-    timeout_s: float
-    batch: tuple[Capacity, ...] = ()
-    """Caps of the batch that it belongs to."""
-    asked_at: float = 0.0
-    started_at: float | None = None
-    """When its clock started, on the event loop's time; `None` while it waits for its turn or a permit."""
-    sent: bool = False
-    """Whether the upstream may have seen any of it."""
-
-    @property
-    def queued_s(self) -> float:
-        """Seconds that it waited before it went out."""
-        return 0.0 if self.started_at is None else self.started_at - self.asked_at
-
-
-CallPath = Callable[[Attempt], Awaitable[Mapping[str, Any]]]
-"""Gives a `tools/call` result, or raises CallFailedError."""
 
 
 @dataclass(slots=True)
@@ -109,7 +87,7 @@ def _capacities(rules: ToolRules) -> tuple[Capacity, ...]:
 
 def call_path(limits: Limits, send: CallPath) -> CallPath:
     """The way to one upstream, whose connection is behind `send`."""
-    return in_turn(limits.turns, permitted(limits, timed(send)))
+    return in_turn(limits.turns, coalesced(Flights(), permitted(limits, timed(send))))
 
 
 def in_turn(turns: Turns, inner: CallPath) -> CallPath:

@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
-from headgate.proxy.path import Attempt, CallPath, Limits, call_path
+from headgate.proxy.path import Limits, call_path
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
 

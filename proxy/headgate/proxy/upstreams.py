@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from headgate.proxy.arguments import ArgumentChecker
+from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import Open
-from headgate.proxy.path import Attempt
 from headgate.proxy.upstream import Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.rules import UpstreamRules

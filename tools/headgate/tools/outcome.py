@@ -58,6 +58,8 @@ class Outcome:
     """How long it waited for a permit before that."""
     items: "tuple[Outcome, ...] | None" = None
     """What became of each item, where it ran once for each of a list."""
+    coalesced: bool = False
+    """Whether an identical call that was on its way already answered it too."""
 
     @property
     def ok(self) -> bool:

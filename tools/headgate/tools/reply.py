@@ -131,6 +131,8 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
     envelope["duration_ms"] = _ms(outcome.duration_s)
     if outcome.queued_s * 1000 >= _MIN_QUEUED_MS:
         envelope["queued_ms"] = _ms(outcome.queued_s)
+    if outcome.coalesced:
+        envelope["coalesced"] = True
     if isinstance(outcome.result, Answer):
         envelope["data"] = _selected(step, outcome.result.data)
         if outcome.result.blocks:

@@ -43,6 +43,8 @@ class Ended:
     queued_s: float = 0.0
     item: int | None = None
     """Which item of its list, where it runs once for each."""
+    coalesced: bool = False
+    """Whether an identical call of somebody else's was its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +157,10 @@ class Schedule:
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take note of `event` and say what to do next. An event for a call that has ended changes nothing."""
         match event:
-            case Ended(index, result, started_at, queued_s, item):
+            case Ended(index, result, started_at, queued_s, item, coalesced):
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
-                outcome = Outcome(result, now, started_at, queued_s)
+                outcome = Outcome(result, now, started_at, queued_s, coalesced=coalesced)
                 return self._answered(index, outcome) if item is None else self._item_ended(index, item, outcome)
             case Expired():
                 return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)

@@ -1,0 +1,55 @@
+"""One call on its way, as every wrapper of that way sees it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.proxy.capacity import Capacity
+from headgate.tools.catalogue import Tool
+
+
+@dataclass(slots=True)
+class Ahead:
+    """Of a call that is made before anybody has asked for it: how long its answer is kept, and whom to tell its use."""
+
+    within_s: float
+    told: Callable[[bool], None]
+    """Told once whether the answer has been of use to anybody."""
+    _done: bool = False
+
+    def end(self, *, used: bool) -> None:
+        """Say whether it was of use; what is said later changes nothing."""
+        if not self._done:
+            self._done = True
+            self.told(used)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call on its way."""
+
+    tool: Tool
+    arguments: Mapping[str, Any]
+    timeout_s: float
+    batch: tuple[Capacity, ...] = ()
+    """Caps of the batch that it belongs to."""
+    asked_at: float = 0.0
+    started_at: float | None = None
+    """When its clock started, on the event loop's time; `None` while it waits for its turn or a permit."""
+    sent: bool = False
+    """Whether the upstream may have seen any of it."""
+    principal: str = ""
+    """On whose behalf it is made: the calls of different principals have nothing in common."""
+    coalesced: bool = False
+    """Whether it is answered by an identical call that was on its way already."""
+    ahead: Ahead | None = None
+    """Set where nobody has asked for it yet."""
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds that it waited before it went out."""
+        return 0.0 if self.started_at is None else self.started_at - self.asked_at
+
+
+CallPath = Callable[[Attempt], Awaitable[Mapping[str, Any]]]
+"""Gives a `tools/call` result, or raises CallFailedError."""

@@ -1,0 +1,115 @@
+"""Identical reads in flight become one upstream call.
+
+The first of them, the *leader*, makes the call; those that ask while it is on its way, its *followers*, wait for the
+leader's answer and take neither a permit nor a token of a rate limit. `flights.py` says which reads are identical, and
+that none is merged across a write. Beyond that:
+
+- A follower depends on nobody's staying: where the leader is cancelled, the first follower becomes the leader and makes
+  the call itself. A failure of the call is the failure of all.
+- Answers are shared, so nobody may change one.
+- A call made *ahead* (`Attempt.ahead`) is a leader that nobody has asked for yet. Its answer is kept for the first that
+  asks; its failure is nobody's, and a follower that it has by then makes the call itself.
+"""
+
+import asyncio
+
+from headgate.proxy.attempt import Ahead, Attempt, CallPath
+from headgate.proxy.connection import CallFailedError
+from headgate.proxy.flights import Flight, Flights, Key, Result, key_of
+
+
+def coalesced(flights: Flights, inner: CallPath) -> CallPath:
+    """Let identical reads share one call through `inner`."""
+    return _Coalesced(flights, inner).call
+
+
+class _Coalesced:
+    def __init__(self, flights: Flights, inner: CallPath) -> None:
+        self._flights = flights
+        self._inner = inner
+
+    async def call(self, attempt: Attempt) -> Result:
+        if attempt.tool.kind == "write":
+            return await self._write(attempt)
+        key = key_of(attempt)
+        if key is None:
+            return await self._inner(attempt)
+        flight = self._flights.find(key)
+        if attempt.ahead is not None:
+            return {} if flight is not None else await self._lead_ahead(key, attempt, attempt.ahead)
+        if flight is not None and flight.is_open_to(attempt):
+            return await self._follow(key, flight, attempt)
+        return await self._lead(key, self._flights.open(key, attempt), attempt)
+
+    async def _write(self, attempt: Attempt) -> Result:
+        self._flights.write_begins()
+        try:
+            return await self._inner(attempt)
+        finally:
+            self._flights.write_ends()
+
+    async def _lead(self, key: Key, flight: Flight, attempt: Attempt) -> Result:
+        try:
+            answer = await self._inner(attempt)
+        except CallFailedError as failed:
+            self._flights.close(key, flight)
+            flight.land(failed)
+            raise
+        except BaseException:
+            self._leave(key, flight)
+            raise
+        self._flights.ended(key, flight)
+        if flight.followers:
+            flight.land(answer)
+        return answer
+
+    async def _follow(self, key: Key, flight: Flight, attempt: Attempt) -> Result:
+        loop = asyncio.get_running_loop()
+        attempt.started_at = loop.time()
+        attempt.sent = attempt.coalesced = True
+        kept = self._flights.take(key, flight)
+        if kept is not None:
+            return kept
+        waiting: asyncio.Future[Result | CallFailedError | None] = loop.create_future()
+        flight.followers.append(waiting)
+        try:
+            answer = await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.result() is None:
+                self._leave(key, flight)
+            raise
+        if isinstance(answer, CallFailedError):
+            raise answer.copy()
+        if answer is not None:
+            return answer
+        attempt.started_at, attempt.sent, attempt.coalesced = None, False, False
+        flight.leader = attempt
+        return await self._lead(key, flight, attempt)
+
+    async def _lead_ahead(self, key: Key, attempt: Attempt, ahead: Ahead) -> Result:
+        flight = self._flights.open(key, attempt)
+        try:
+            answer = await self._inner(attempt)
+        except BaseException:
+            ahead.end(used=False)
+            self._leave(key, flight)
+            raise
+        if not _is_of_use(answer):
+            ahead.end(used=False)
+            self._leave(key, flight)
+        elif flight.land(answer):
+            ahead.end(used=True)
+            self._flights.ended(key, flight)
+        else:
+            self._flights.keep(key, flight, answer, ahead)
+        return answer
+
+    def _leave(self, key: Key, flight: Flight) -> None:
+        """Go without an answer: the first follower makes the call."""
+        if not flight.hand_over():
+            self._flights.close(key, flight)
+
+
+def _is_of_use(answer: Result) -> bool:
+    """Whether an answer that nobody has asked for may become somebody's."""
+    return answer.get("isError") is not True and answer.get("resultType") != "input_required"
