@@ -8,11 +8,13 @@ from typing import Any
 
 import anyio
 import mcp
+from mcp.server.lowlevel.server import Server
+from mcp.shared.memory import create_client_server_memory_streams
 
 from headgate.proxy.connection import Connection, Open, Opening
 from headgate.proxy.memory import MemoryUpstream
 from headgate.server.gate import Gate, gate_over
-from headgate.server.mcp_server import mcp_server
+from headgate.server.mcp_server import initialization_options, mcp_server
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.rules import UpstreamRules
 
@@ -97,12 +99,22 @@ async def gate_with(
 
 @asynccontextmanager
 async def client_of(gate: Gate, mode: str, **options: Any) -> AsyncGenerator[mcp.Client]:
-    """An SDK client of the server in front of `gate`: `legacy` is the handshake era, `auto` the newest."""
+    """An SDK client of the server in front of `gate`: `legacy` is the handshake era, `auto` and `wire` the newest."""
     server, changes = mcp_server(gate)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(changes.run)
-        async with mcp.Client(server, mode=mode, **options) as client:  # pyright: ignore[reportArgumentType]
+        target: Any = _over_streams(server) if mode == "wire" else server
+        async with mcp.Client(target, mode="auto" if mode == "wire" else mode, **options) as client:  # pyright: ignore[reportArgumentType]
             yield client
+        tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _over_streams(server: Server[Any]) -> AsyncGenerator[Any]:
+    """The newest era in messages: in memory the SDK would hand over objects, and leave out what only a wire needs."""
+    async with create_client_server_memory_streams() as (client_side, server_side), anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run, *server_side, initialization_options(server))
+        yield client_side
         tasks.cancel_scope.cancel()
 
 

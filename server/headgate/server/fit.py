@@ -34,6 +34,10 @@ def fitted(result: dict[str, Any], version: str) -> dict[str, Any]:
     blocks = cast("list[Any]", content)
     if "content" not in result or not all(map(_is_text, blocks)):
         result = {**result, "content": [block if _fits(block) else _LEFT_OUT for block in blocks]}
+    if not isinstance(result.get("isError", False), bool):
+        result = {**result, "isError": bool(result["isError"])}
+    if not isinstance(result.get("_meta", {}), dict):
+        result = {key: value for key, value in result.items() if key != "_meta"}
     if version not in MODERN_PROTOCOL_VERSIONS and not isinstance(result.get("structuredContent", {}), dict):
         result = {key: value for key, value in result.items() if key != "structuredContent"}
     return result
