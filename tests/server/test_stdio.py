@@ -173,6 +173,17 @@ def test_a_last_line_without_its_end_is_answered_over_a_pipe_too(log: Path) -> N
     assert json.loads(out.splitlines()[0])["result"]["serverInfo"]["name"] == "headgate"
 
 
+def test_with_its_upstream_dead_it_is_there_all_the_same() -> None:
+    with running([sys.executable, "-m", "headgate", "--", sys.executable, "-c", "raise SystemExit(3)"]) as lines:
+        assert lines.shake_hands()["serverInfo"]["name"] == "headgate"
+        lines.send(request(1, "tools/list", {}))
+        assert len(lines.answer()["result"]["tools"]) == 4
+        failed = lines.ask(2, "python__look")
+
+    assert failed["isError"]
+    assert "exit code 3" in failed["content"][0]["text"]
+
+
 def test_without_any_input_it_ends_at_once(log: Path) -> None:
     done = subprocess.run(serving(log), stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False)
 

@@ -5,10 +5,11 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.server.gate import open_gate
 from headgate.server.log import set_up_log
@@ -16,20 +17,31 @@ from headgate.server.mcp_server import initialization_options, mcp_server
 from headgate.server.settings import Settings
 from headgate.server.stdio import stdio_streams
 
+if TYPE_CHECKING:
+    import uvicorn
+
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of one HTTP request."""
+LAST_ANSWERS_S = 2
+"""How long requests may still be answered once the HTTP server is to stop; a subscription would go on for ever."""
+_HTTP_PORT = 80
+"""The port that clients leave out of the Host header."""
 
 
 async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
     """Serve one client over stdin and stdout until it closes our stdin, or SIGTERM."""
     set_up_log(as_json=log_json)
     _say_notices(settings)
+    await _until_sigterm(_serve_stdin(settings))
+
+
+async def _serve_stdin(settings: Settings) -> None:
     async with open_gate(settings) as gate, stdio_streams() as (reading, writing):
         server, changes = mcp_server(gate)
         async with _beside(changes.run()):
-            await _until_sigterm(server.run(reading, writing, initialization_options(server)))
+            await server.run(reading, writing, initialization_options(server))
 
 
 async def serve_http(settings: Settings, host: str, port: int, *, log_json: bool = False) -> None:
@@ -42,23 +54,28 @@ async def serve_http(settings: Settings, host: str, port: int, *, log_json: bool
 
     set_up_log(as_json=log_json)
     _say_notices(settings)
-    local = host in ("127.0.0.1", "localhost", "::1")
-    hosts = ["127.0.0.1:*", "localhost:*", "[::1]:*"] if local else [f"{host}:{port}"]
-    async with open_gate(settings) as gate:
-        server, changes = mcp_server(gate)
-        app = server.streamable_http_app(
-            stateless_http=True,
-            max_request_body_size=MAX_BODY,
-            host=host,
-            transport_security=TransportSecuritySettings(
-                allowed_hosts=hosts,
-                allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts],
-            ),
-        )
-        config = uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="on", ws="none")
-        async with _beside(changes.run()):
-            logger.info("serving at http://%s:%d/mcp", f"[{host}]" if ":" in host else host, port)
-            await uvicorn.Server(config).serve()
+    name = f"[{host}]" if ":" in host else host
+    names = ["127.0.0.1", "localhost", "[::1]"] if host in ("127.0.0.1", "localhost", "::1") else [name]
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        port = listener.getsockname()[1]
+        hosts = [f"{name}:{port}" for name in names] + (names if port == _HTTP_PORT else [])
+        async with open_gate(settings) as gate:
+            server, changes = mcp_server(gate)
+            app = server.streamable_http_app(
+                stateless_http=True,
+                max_request_body_size=MAX_BODY,
+                host=host,
+                transport_security=TransportSecuritySettings(
+                    allowed_hosts=hosts,
+                    allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts],
+                ),
+            )
+            config = uvicorn.Config(
+                app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=LAST_ANSWERS_S
+            )
+            async with _beside(changes.run()):
+                logger.info("serving at http://%s:%d/mcp", name, port)
+                await _until_asked_to_stop(uvicorn.Server(config), listener)
 
 
 def run(serving: Coroutine[Any, Any, None], settings: Settings) -> None:
@@ -109,6 +126,30 @@ async def _until_sigterm(serving: Coroutine[Any, Any, None]) -> None:
         finally:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _until_asked_to_stop(server: "uvicorn.Server", listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; a second one does not wait for what is still to be answered.
+
+    uvicorn would handle the signal itself and, when done, send it to the process again: that ends it there and then,
+    with writes in flight and upstreams still running.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    server.capture_signals = contextlib.nullcontext  # pyright: ignore[reportAttributeAccessIssue]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop)
+    try:
+        await server.serve([listener])
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
 
 
 def _say_notices(settings: Settings) -> None:
