@@ -1,18 +1,22 @@
 """Whether a tool's schema takes a call's arguments. Each schema is compiled once, when it is first needed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 from urllib.parse import unquote
 
 import jsonschema_rs
 
 from headgate.tools.catalogue import Tool
+from headgate.tools.known import Place
 
 MAX_NAMED = 3
 """Faults that a message names."""
 MAX_WEIGHT = 100_000
 """Parts of a schema that one value may be held against, which is a matter of milliseconds."""
 _MAX_FAULT = 200
+_OF_NAMES = ("required", "additionalProperties")
+_CONDITIONS = frozenset(("then", "else"))
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -32,14 +36,15 @@ class ArgumentChecker:
         validator = self._validator_of(tool)
         if validator is None or validator.is_valid(arguments):
             return None
-        faults: list[str] = []
-        for error in validator.iter_errors(arguments):
-            where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-            fault = f"{where.removeprefix('.')}: {error.message}" if where else error.message
-            faults.append(fault if len(fault) <= _MAX_FAULT else f"{fault[:_MAX_FAULT]}…")
-            if len(faults) == MAX_NAMED:
-                break
-        return f"{tool.qualified} does not take these arguments: {'; '.join(faults)}"
+        return _told(tool, validator.iter_errors(arguments))
+
+    def check_known(self, tool: Tool, arguments: Mapping[str, Any], unknown: Collection[Place]) -> str | None:
+        """What will be wrong with `arguments` whatever comes to stand at the places `unknown`, at which is `None`."""
+        validator = self._validator_of(tool)
+        if validator is None or validator.is_valid(arguments):
+            return None
+        faults = [error for error in validator.iter_errors(arguments) if _holds(error, unknown)]
+        return _told(tool, faults) if faults else None
 
     def _validator_of(self, tool: Tool) -> "jsonschema_rs.Validator | None":
         key = (tool.upstream, tool.name)
@@ -47,6 +52,27 @@ class ArgumentChecker:
         if found is None or found[0] is not tool.definition:
             found = self._compiled[key] = (tool.definition, _compile(tool.input_schema))
         return found[1]
+
+
+def _told(tool: Tool, errors: Iterable["jsonschema_rs.ValidationError"]) -> str:
+    faults: list[str] = []
+    for error in islice(errors, MAX_NAMED):
+        where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
+        fault = f"{where.removeprefix('.')}: {error.message}" if where else error.message
+        faults.append(fault if len(fault) <= _MAX_FAULT else f"{fault[:_MAX_FAULT]}…")
+    return f"{tool.qualified} does not take these arguments: {'; '.join(faults)}"
+
+
+def _holds(error: "jsonschema_rs.ValidationError", unknown: Collection[Place]) -> bool:
+    """Whether `error` stays one whatever stands at the places `unknown`."""
+    place = tuple(error.instance_path)
+    if any(place[: len(other)] == other for other in unknown):
+        return False
+    if not any(other[: len(place)] == place for other in unknown):
+        return True
+    # Something below is unknown: the error is about names, and about nothing that depends on a value.
+    keywords = [str(keyword) for keyword in error.schema_path]
+    return keywords[-1] in _OF_NAMES and not _CONDITIONS.intersection(keywords)
 
 
 def _compile(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator | None":

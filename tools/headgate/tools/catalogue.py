@@ -88,6 +88,11 @@ class Catalogue:
         self._by_own_name[listing.upstream, name] = tool
         self._by_bare_name.setdefault(name, []).append(tool)
 
+    @property
+    def complete(self) -> bool:
+        """Whether each upstream has said what it offers, so that what is not found is nowhere."""
+        return not any(self._unavailable.values())
+
     def find(self, name: str) -> Tool | NotFound:
         """The tool called `upstream__tool`, `upstream.tool`, or by its bare name where that is unique."""
         tool = self._by_name.get(name)

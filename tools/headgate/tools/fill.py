@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
+from headgate.tools.given import Given
 from headgate.tools.jsonpath import BadPathError, Work, compile_path
 from headgate.tools.reference import FORMAT, FROM, ITEM, SLOT, Reference, Template
 
@@ -70,7 +71,7 @@ def _filled(value: Any, filling: Filling) -> Any:
         return {key: _filled(inner, filling) for key, inner in found.items()}
     if isinstance(value, list):
         return [_filled(inner, filling) for inner in cast("list[Any]", value)]
-    return value
+    return value.value if isinstance(value, Given) else value
 
 
 def _reference_of(value: Mapping[str, Any]) -> Reference:

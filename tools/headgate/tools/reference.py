@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from headgate.tools.depth import depth_of
+from headgate.tools.given import Given
 from headgate.tools.jsonpath import BadPathError, Path, compile_path
 from headgate.tools.refusal import Problem
 
@@ -25,6 +26,7 @@ FROM, FORMAT, ITEM = "$from", "$format", "$item"
 _MARKS = frozenset((FROM, FORMAT, ITEM))
 SLOT = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A slot of a `$format` text, or a doubled brace, which stands for one."""
+_NESTED = (dict, list, Given)
 _FIELDS = frozenset((FROM, "path", "default", "speculate"))
 
 
@@ -56,7 +58,7 @@ class _Scan:
     references: list[Reference] = field(default_factory=list[Reference])
     problems: list[Problem] = field(default_factory=list[Problem])
     data: list[tuple[Any, int]] = field(default_factory=list[tuple[Any, int]])
-    """Defaults, which are taken as they are, and the levels that they stand at."""
+    """Defaults and what was given as data, taken as they are, and the levels that they stand at."""
     to_fill: bool = False
 
 
@@ -76,11 +78,15 @@ def scan(
         value, path, depth = pending.pop()
         if depth > MAX_DEPTH:
             return None, (Problem("TOO_DEEP", where, f"nested deeper than {MAX_DEPTH} levels"),)
+        if isinstance(value, Given):
+            found.to_fill = True
+            found.data.append((value.value, depth - 1))
+            continue
         if isinstance(value, dict):
             pending += _into_object(cast("dict[str, Any]", value), path, depth, found)
         elif isinstance(value, list):
             listed = cast("list[Any]", value)
-            pending += [(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(listed) if isinstance(v, dict | list)]
+            pending += [(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(listed) if isinstance(v, _NESTED)]
         nodes += 1 + len(cast("dict[str, Any] | list[Any]", value))
         if nodes > MAX_NODES:
             return None, (Problem("TOO_LARGE", where, f"more than {MAX_NODES} values in the arguments of one call"),)
@@ -97,7 +103,7 @@ def _is_plain(arguments: Mapping[str, Any]) -> bool:
     """Whether `arguments` is flat and holds no reference, as most are."""
     if not _MARKS.isdisjoint(arguments):
         return False
-    return not any(isinstance(value, dict | list) for value in arguments.values())
+    return not any(isinstance(value, _NESTED) for value in arguments.values())
 
 
 def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> list[tuple[Any, str, int]]:
@@ -115,7 +121,7 @@ def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> 
     if FORMAT in value:
         found.to_fill = True
         _check_format(value, path, found.problems)
-    return [(v, f"{path}.{k}", depth + 1) for k, v in value.items() if isinstance(v, dict | list)]
+    return [(v, f"{path}.{k}", depth + 1) for k, v in value.items() if isinstance(v, _NESTED)]
 
 
 def _reference(value: dict[str, Any], where: str, problems: list[Problem]) -> Reference | None:
