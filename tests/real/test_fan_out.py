@@ -9,7 +9,7 @@ import pytest
 from tests.config import write_config
 from tests.real.gates import ready_gate
 from tests.upstreams.record import Record
-from tests.upstreams.running import recorder_served, recorder_upstream
+from tests.upstreams.running import recorder_served, recorder_upstream, served_upstream
 
 from headgate.server.gate import Gate
 
@@ -25,7 +25,7 @@ def upstream(request: pytest.FixtureRequest, record: Record) -> Generator[dict[s
         yield recorder_upstream(record.log)
         return
     with recorder_served(record.log, "http") as url:
-        yield {"url": url, "trust_annotations": True}
+        yield served_upstream(url)
 
 
 async def timed_reads(gate: Gate, count: int, seconds: float) -> float:
@@ -73,8 +73,7 @@ async def test_twenty_reads_of_200_ms_take_at_most_230_ms(tmp_path: Path, record
 
 async def test_over_the_legacy_sse_transport_reads_run_at_once_too(tmp_path: Path, record: Record) -> None:
     with recorder_served(record.log, "sse") as url:
-        upstream = {"url": url, "transport": "sse", "trust_annotations": True}
-        async with ready_gate(write_config(tmp_path, {"recorder": upstream})) as gate:
+        async with ready_gate(write_config(tmp_path, {"recorder": served_upstream(url)})) as gate:
             await timed_reads(gate, 8, 0.4)
 
     assert record.most_in_flight() == 8

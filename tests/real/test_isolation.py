@@ -1,13 +1,13 @@
 """What goes wrong with one call stays with it: its siblings are answered, and the upstream stays up."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from tests.config import write_config
 from tests.real.gates import ready_gate
 from tests.upstreams.record import Record
-from tests.upstreams.running import recorder_served, recorder_upstream
+from tests.upstreams.running import recorder_served, recorder_upstream, served_upstream
 
 from headgate.server.gate import Gate, open_gate
 
@@ -54,22 +54,24 @@ async def outcome_among_siblings(gate: Gate, trouble: dict[str, Any], record: Re
     return by_id["trouble"]
 
 
-@pytest.mark.parametrize("transport", ["stdio", "http"])
+@pytest.mark.parametrize("transport", ["stdio", "http", "old", "sse"])
 async def test_one_call_in_trouble_changes_nothing_for_its_siblings(
-    tmp_path: Path, record: Record, transport: str
+    tmp_path: Path, record: Record, transport: Literal["stdio", "http", "old", "sse"]
 ) -> None:
     if transport == "stdio":
         await every_trouble(tmp_path, recorder_upstream(record.log), record)
-    else:
-        with recorder_served(record.log, "http") as url:
-            await every_trouble(tmp_path, {"url": url, "trust_annotations": True}, record)
+        return
+    with recorder_served(record.log, transport) as url:
+        await every_trouble(tmp_path, served_upstream(url), record)
 
 
 async def every_trouble(folder: Path, upstream: dict[str, Any], record: Record) -> None:
     pids: set[int] = set()
+    # The SDK's client for the legacy transport ends its session at an event over 1 MiB, and has no setting for that.
+    names = [name for name in TROUBLE if name != "3 MB answer" or upstream.get("transport") != "sse"]
     async with ready_gate(write_config(folder, {"recorder": upstream})) as gate:
-        for name, trouble in TROUBLE.items():
-            result = await outcome_among_siblings(gate, trouble, record)
+        for name in names:
+            result = await outcome_among_siblings(gate, TROUBLE[name], record)
 
             assert (name, result["status"], result.get("error_code")) == (name, *EXPECTED[name])
             pids |= record.pids()

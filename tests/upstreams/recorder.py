@@ -2,6 +2,7 @@
 
     python tests/upstreams/recorder.py --log FILE            over stdio
     python tests/upstreams/recorder.py --log FILE --http 0   streamable HTTP at /mcp; 0 takes a free port
+    python tests/upstreams/recorder.py --log FILE --old 0    the same in the handshake era alone: it streams answers
     python tests/upstreams/recorder.py --log FILE --sse 0    the legacy SSE transport at /sse
 
 Each line of the log is {tool, tag, event: "start" | "end", t, pid}, where `t` is time.monotonic(): one clock for every
@@ -22,6 +23,7 @@ import orjson
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 
+TRANSPORTS = ("http", "old", "sse")
 READ = types.ToolAnnotations(read_only_hint=True)
 WRITE = types.ToolAnnotations(read_only_hint=False, destructive_hint=True)
 TIMED = {"ms": {"type": "number", "minimum": 0}, "tag": {"type": "string"}}
@@ -108,11 +110,14 @@ async def over_stdio(log: Path) -> None:
         await served.run(read, write, served.create_initialization_options())
 
 
-def over_http(log: Path, port: int, path: str) -> None:
+def over_http(log: Path, port: int, transport: str) -> None:
     import uvicorn
 
     served = server(Recorder(log, None))
-    app = served.streamable_http_app(streamable_http_path=path) if path == "/mcp" else sse_app(served, path)
+    path = "/sse" if transport == "sse" else "/mcp"
+    app = sse_app(served, path) if transport == "sse" else served.streamable_http_app(streamable_http_path=path)
+    if transport == "old":
+        app = handshake_era_only(app)
     with socket.create_server(("127.0.0.1", port)) as listener:
         sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}{path}\n")
         sys.stdout.flush()
@@ -137,18 +142,31 @@ def sse_app(served: Server[Any], path: str) -> Any:
     return Starlette(routes=[Route(path, connect), Mount("/messages/", app=transport.handle_post_message)])
 
 
+def handshake_era_only(app: Any) -> Any:
+    """The app as a server of 2025 would be: a version that it does not know is a bad request."""
+    from starlette.responses import JSONResponse
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        if b"2026-07-28" in dict(scope.get("headers", ())).get(b"mcp-protocol-version", b""):
+            error = {"code": -32000, "message": "Bad Request: Unsupported protocol version"}
+            await JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return guarded
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--http", type=int, metavar="PORT")
-    parser.add_argument("--sse", type=int, metavar="PORT")
-    options = parser.parse_args()
-    if options.http is not None:
-        over_http(options.log, options.http, "/mcp")
-    elif options.sse is not None:
-        over_http(options.log, options.sse, "/sse")
-    else:
-        anyio.run(over_stdio, options.log)
+    for transport in TRANSPORTS:
+        parser.add_argument(f"--{transport}", type=int, metavar="PORT")
+    options = vars(parser.parse_args())
+    for transport in TRANSPORTS:
+        if options[transport] is not None:
+            over_http(options["log"], options[transport], transport)
+            return
+    anyio.run(over_stdio, options["log"])
 
 
 if __name__ == "__main__":

@@ -22,20 +22,23 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.fixture(params=["stdio", "http", "sse"])
+@pytest.fixture
 async def client(request: pytest.FixtureRequest, record: Record, stack: ExitStack) -> AsyncIterator[mcp.Client]:
-    match request.param:
+    """Over stdio, unless the test names another transport."""
+    transport = getattr(request, "param", "stdio")
+    match transport:
         case "stdio":
             command, args = recorder_command(record.log)
             target = mcp.StdioServerParameters(command=command, args=args)
-        case "http":
-            target = stack.enter_context(recorder_served(record.log, "http"))
+        case "http" | "old":
+            target = stack.enter_context(recorder_served(record.log, transport))
         case _:
             from mcp.client.sse import sse_client
 
             target = sse_client(stack.enter_context(recorder_served(record.log, "sse")))
     with anyio.fail_after(30):
-        async with mcp.Client(target, mode="legacy") as client:
+        async with mcp.Client(target, mode="2026-07-28" if transport == "http" else "auto") as client:
+            assert (client.protocol_version == "2026-07-28") is (transport != "old")
             yield client
 
 
@@ -45,6 +48,7 @@ async def call(client: mcp.Client, tool: str, **arguments: object) -> mcp.types.
     return answer
 
 
+@pytest.mark.parametrize("client", ["stdio", "http", "old", "sse"], indirect=True)
 async def test_calls_at_once_overlap_and_the_log_says_so(client: mcp.Client, record: Record) -> None:
     async with anyio.create_task_group() as group:
         for number in range(5):
