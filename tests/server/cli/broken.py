@@ -1,5 +1,7 @@
 """Commands that end in ways of their own."""
 
+import errno
+
 import click
 
 
@@ -15,6 +17,6 @@ def broken(how: str) -> None:
         case "task":
             raise ExceptionGroup("tasks", [ExceptionGroup("more tasks", [ValueError("some\nthing")])])
         case "reader":
-            raise BrokenPipeError
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         case _:
             raise ValueError("something")

@@ -46,6 +46,7 @@ def test_it_tells_its_version(desk: Desk) -> None:
         (("serve", "--http", "x:99999"), "--http 'x:99999' is not HOST:PORT"),
         (("--config", "a.toml", "--", "run"), "--config and -- exclude each other"),
         (("call", "nowhere.json"), "there is no headgate.toml"),
+        (("call", "--", "nowhere.json"), "there is no headgate.toml"),
     ],
 )
 def test_a_wrong_word_is_one_line_and_exit_code_2(desk: Desk, argv: tuple[str, ...], said: str) -> None:
@@ -107,6 +108,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(desk: Desk) -> None:
     assert ran.code == 2
     assert ran.err.count("\n") == 1
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_broken_pipe_ends_it_quietly(desk: Desk) -> None:
+    ran = desk.run("broken", "reader")
+    assert (ran.code, ran.out, ran.err) == (1, "", "")
 
 
 def test_a_reader_that_goes_away_is_no_error(desk: Desk) -> None:

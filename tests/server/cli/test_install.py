@@ -90,7 +90,7 @@ def test_the_file_as_it_was_is_kept_beside_it(desk: Desk) -> None:
     (backup,) = file.parent.glob("mcp.json.*.bak")
     assert backup.read_bytes() == before
     assert f"The file as it was: {backup}" in ran.out
-    assert "Cursor starts 3 more servers itself" in ran.out
+    assert "Cursor still starts its other servers itself, 3 in all" in ran.out
     assert "Next: Switch headgate on under Cursor Settings" in ran.out
 
 

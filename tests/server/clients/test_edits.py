@@ -85,6 +85,12 @@ def test_an_older_entry_is_brought_up_to_date_and_keeps_what_its_owner_added() -
     assert json.loads(put(before))["mcpServers"]["headgate"] == {**ENTRY, "alwaysAllow": ["batch_read"]}
 
 
+def test_an_entry_that_says_the_same_in_another_layout_stays_as_it_is() -> None:
+    args = ",\n".join(json.dumps(arg) for arg in ENTRY["args"])
+    before = f'{{"mcpServers": {{"headgate": {{"args": [\n{args}\n], "command": "/opt/headgate"}}}}}}'
+    assert put(before) == before
+
+
 def test_a_new_file_is_laid_out_to_be_read() -> None:
     assert put("") == (
         '{\n  "mcpServers": {\n    "headgate": {\n      "command": "/opt/headgate",\n'

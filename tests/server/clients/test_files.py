@@ -37,11 +37,11 @@ def test_a_second_backup_in_the_same_second_does_not_replace_the_first(tmp_path:
 def test_the_mode_stays(tmp_path: Path) -> None:
     file = tmp_path / "mcp.json"
     file.write_text("old", "utf-8")
-    file.chmod(0o600)
+    file.chmod(0o640)
     backup = replace(file, "old", "new", now=NOW)
-    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.stat().st_mode & 0o777 == 0o640
     assert backup
-    assert backup.stat().st_mode & 0o777 == 0o600
+    assert backup.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize("before", [None, "old"])

@@ -63,6 +63,7 @@ def test_a_trailing_comma_is_not_doubled() -> None:
 
 def test_a_file_on_one_line_stays_on_one_line() -> None:
     assert set_member('{"s": {"a": 1}}', ("s", "b"), {"c": 2}) == '{"s": {"a": 1, "b": {"c": 2}}}'
+    assert set_member('{"a": 1,}', ("b",), 2) == '{"a": 1, "b": 2}'
 
 
 def test_an_empty_object_is_opened_up() -> None:

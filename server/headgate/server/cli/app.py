@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from headgate.server.cli.fault import one_line, show_surprise, show_usage_error, swallow_output
+from headgate.server.cli.fault import one_line, show_surprise, show_usage_error
 from headgate.server.cli.group import INTERRUPTED, Later, LazyGroup
 from headgate.server.cli.options import Options, shared_options
 
@@ -29,13 +29,7 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and give its exit code."""
     _spare_old_encodings()
-    try:
-        code = _run(argv)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        swallow_output()
-        return 1
-    return code
+    return _run(argv)
 
 
 def _spare_old_encodings() -> None:
@@ -55,8 +49,8 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.ClickException as error:
         show_usage_error(error)
         return error.exit_code
-    except BrokenPipeError:
-        raise
+    except SystemExit as end:  # click's own quiet end where the reader of stdout went away
+        return end.code if isinstance(end.code, int) else 1
     except OSError as error:
         click.echo(f"headgate: {one_line(error)}", err=True)
         return 2

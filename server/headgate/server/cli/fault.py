@@ -1,8 +1,5 @@
 """Errors as their reader gets them: what, where and what to do, one line for each, and no traceback."""
 
-import os
-import sys
-from contextlib import suppress
 from typing import IO, Any, cast
 
 import click
@@ -58,9 +55,3 @@ def one_line(error: OSError) -> str:
     """What the system said, without its number."""
     reason = error.strerror or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename else reason
-
-
-def swallow_output() -> None:
-    """After the reader of stdout went away: keep Python from saying so at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

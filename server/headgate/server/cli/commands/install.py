@@ -123,8 +123,8 @@ def _write(change: _Change) -> None:
 def _tell(client: Client, change: _Change, lacking: Sequence[str]) -> None:
     if change.others:
         click.echo(
-            f"{client.title} starts {change.others} more servers itself. Take those that are in headgate.toml too "
-            "out there, so that the agent sees each tool once."
+            f"{client.title} still starts its other servers itself, {change.others} in all. Take those that are in "
+            "headgate.toml too out there, so that the agent sees each tool once."
         )
     if lacking:
         click.echo(
