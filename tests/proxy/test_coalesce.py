@@ -1,7 +1,8 @@
 """Identical reads in flight become one upstream call, and nobody can tell but by the time."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
 
@@ -38,6 +39,20 @@ class Line:
         self.sent.append((attempt, answered))
         return await answered
 
+    @asynccontextmanager
+    async def group(self) -> AsyncGenerator[asyncio.TaskGroup]:
+        """Tasks for calls; those that nobody has answered at the end are."""
+        self.call = coalesced(Flights(), self.send)
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+            for _, answered in self.sent:
+                if not answered.done():
+                    answered.set_result(answer())
+
+    def ask(self, tasks: asyncio.TaskGroup, *attempts: Attempt) -> None:
+        for attempt in attempts:
+            tasks.create_task(_call(self.call(attempt)))
+
     def end(self, which: int, result: Mapping[str, Any] | Exception) -> None:
         if isinstance(result, Exception):
             self.sent[which][1].set_exception(result)
@@ -48,6 +63,9 @@ class Line:
 def look(**more: Any) -> Attempt:
     fields: dict[str, Any] = {"tool": LOOK, "arguments": {"k": 1}, "timeout_s": 30.0} | more
     return Attempt(**fields)
+
+
+PAY = Attempt(tool_named("pay", "write"), {}, 30.0)
 
 
 @in_virtual_time
@@ -170,6 +188,60 @@ async def test_reads_on_both_sides_of_a_write_are_never_one() -> None:
     ended = outcomes(driver)
     assert [count_in(read) for read in (*ended[:2], *ended[3:])] == [0, 0, 1, 1]
     assert (tally.made["get"], merged(driver)) == (2, 2)
+
+
+@in_virtual_time
+async def test_a_read_that_set_out_before_a_write_is_not_joined_while_the_write_is_under_way() -> None:
+    line = Line()
+    async with line.group() as tasks:
+        line.ask(tasks, look(), PAY, look())
+        await turns()
+        assert len(line.sent) == 3
+
+
+@in_virtual_time
+async def test_a_read_that_set_out_during_a_write_is_not_joined_after_its_end() -> None:
+    line = Line()
+    async with line.group() as tasks:
+        line.ask(tasks, PAY, look())
+        await turns()
+        line.end(0, answer())
+        await turns()
+        line.ask(tasks, look())
+        await turns()
+        assert len(line.sent) == 3
+
+
+@in_virtual_time
+async def test_during_a_write_reads_share_a_call_until_any_read_has_ended_that_may_have_seen_the_write() -> None:
+    line = Line()
+    other = look(arguments={"k": 2})
+    async with line.group() as tasks:
+        line.ask(tasks, PAY, look(), other, look())
+        await turns()
+        assert len(line.sent) == 3
+        line.end(2, answer())
+        await turns()
+        line.ask(tasks, look())
+        await turns()
+        assert len(line.sent) == 4
+
+
+@in_virtual_time
+async def test_a_read_from_before_a_write_that_ends_late_leaves_the_newer_one_to_be_joined() -> None:
+    line = Line()
+    async with line.group() as tasks:
+        line.ask(tasks, look(), PAY)
+        await turns()
+        line.end(1, answer())
+        await turns()
+        line.ask(tasks, look())
+        await turns()
+        line.end(0, answer())
+        await turns()
+        line.ask(tasks, look())
+        await turns()
+        assert len(line.sent) == 3
 
 
 @in_virtual_time

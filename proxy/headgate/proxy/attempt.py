@@ -13,15 +13,20 @@ class Ahead:
     """Of a call that is made before anybody has asked for it: how long its answer is kept, and whom to tell its use."""
 
     within_s: float
-    told: Callable[[bool], None]
-    """Told once whether the answer has been of use to anybody."""
-    _done: bool = False
+    tell: Callable[["Ahead"], None]
+    """Told when it sets out, and again when it is known whether it is of use."""
+    used: bool | None = None
+    """Whether its answer has been of use to anybody; `None` until that is known."""
+
+    def begin(self) -> None:
+        """Say that it sets out."""
+        self.tell(self)
 
     def end(self, *, used: bool) -> None:
         """Say whether it was of use; what is said later changes nothing."""
-        if not self._done:
-            self._done = True
-            self.told(used)
+        if self.used is None:
+            self.used = used
+            self.tell(self)
 
 
 @dataclass(slots=True)

@@ -88,6 +88,7 @@ class _Coalesced:
 
     async def _lead_ahead(self, key: Key, attempt: Attempt, ahead: Ahead) -> Result:
         flight = self._flights.open(key, attempt)
+        ahead.begin()
         try:
             answer = await self._inner(attempt)
         except BaseException:

@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.driver import Driver
-from headgate.proxy.path import Attempt
+from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.stdio import stdio_opener
 from headgate.proxy.target import HttpTarget, StdioTarget, Target
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
 from headgate.server.books import Books
+from headgate.server.log import log_prefetched
 from headgate.server.settings import Settings, load_settings
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
@@ -47,6 +49,7 @@ class Gate:
         self._tasks = tasks
         self._kept = KeptBatches()
         self._books = Books(self._kept)
+        self._prefetch = Prefetch(settings.prefetch, upstreams, tasks)
         self._opened_at = asyncio.get_running_loop().time()
 
     async def batch(self, calls: object, **options: Any) -> dict[str, Any]:
@@ -96,6 +99,8 @@ class Gate:
         found = await self.find(tool)
         if isinstance(found, NotFound):
             raise CallFailedError(found.code, found.message, sent=False)
+        if self.settings.prefetch:
+            self._prefetch.called(found, arguments)
         attempt = Attempt(found, arguments, found.rules.timeout_s, (), asyncio.get_running_loop().time())
         return await self._upstreams.call(attempt)
 
@@ -117,6 +122,10 @@ class Gate:
             return reply_of(driver, batch_id, asyncio.get_running_loop().time(), limit).body
         found = result_page(driver, call_id, page, limit)
         return None if found is None else {"batch_id": batch_id, **found}
+
+    def prefetched(self) -> Prefetched:
+        """How many of the calls made ahead were of use so far, and how many were not."""
+        return self._prefetch.count
 
     async def settled(self, timeout_s: float) -> None:
         """Wait until each upstream is listed or has failed, for `timeout_s` at most."""
@@ -140,6 +149,7 @@ class Gate:
 
     async def drain(self) -> None:
         """Start nothing more, and let writes in flight end."""
+        self._prefetch.close()
         running = self._kept.running()
         for driver in running:
             driver.cancel()
@@ -149,8 +159,10 @@ class Gate:
                     await driver.wait()
 
     def close_books(self) -> None:
-        """Log the batches that have ended since the last time."""
+        """Log the batches that have ended since the last time, and what prefetching was worth."""
         self._books.close()
+        if self.settings.prefetch:
+            log_prefetched(self.prefetched())
 
     async def _planned(self, request: object, *, reads_only: bool) -> Plan | Refusal:
         settings = self.settings.headgate

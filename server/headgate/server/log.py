@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from headgate.proxy.driver import Driver
+from headgate.proxy.prefetch import Prefetched
 from headgate.tools.reply import counted, outcome_of
 
 logger = logging.getLogger("headgate.batch")
@@ -30,6 +31,12 @@ def log_batch(batch_id: str, driver: Driver) -> None:
         "tools": dict(tools.most_common()),
     }
     logger.info("%s", _as_text(fields), extra={"fields": fields})
+
+
+def log_prefetched(count: Prefetched) -> None:
+    """One line, when the gate closes, that says what calls made ahead were worth."""
+    fields = {"used": count.used, "wasted": count.wasted}
+    logger.info("prefetch: %d used, %d wasted", count.used, count.wasted, extra={"fields": {"prefetch": fields}})
 
 
 def _as_text(fields: dict[str, Any]) -> str:

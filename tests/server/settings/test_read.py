@@ -45,14 +45,10 @@ def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
     ]
 
 
-def test_prefetch_and_confirm_are_accepted_in_any_shape() -> None:
-    settings = read("[headgate]\nprefetch = [1]\n[upstreams.u]\ncommand='x'\nconfirm='writes'\ntools.t.prefetch=true\n")
+def test_confirm_is_accepted_in_any_shape() -> None:
+    settings = read("[upstreams.u]\ncommand='x'\nconfirm='writes'\ntools.t.confirm=[1]\n")
 
-    assert [notice.split()[1] for notice in settings.notices] == [
-        "headgate.prefetch",
-        "upstreams.u.confirm",
-        "upstreams.u.tools.t.prefetch",
-    ]
+    assert [notice.split()[1] for notice in settings.notices] == ["upstreams.u.confirm", "upstreams.u.tools.t.confirm"]
 
 
 def test_an_empty_file_is_all_defaults() -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from headgate.server.settings import values
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
+from headgate.server.settings.prefetch import prefetch_rules
 from headgate.server.settings.problems import Findings
 from headgate.server.settings.schema import File, Headgate, Table, Tool, Upstream
 from headgate.server.settings.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.server.settings.target import TargetReader
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
-_NOT_IN_FORCE = frozenset({"journal", "prefetch", "retries", "confirm", "idempotency"})
+_NOT_IN_FORCE = frozenset({"journal", "retries", "confirm", "idempotency"})
 """Keys that are right and have no effect yet. What comes into force leaves this list."""
 _OF_HTTP_TOOLS = ("method", "path", "query", "description")
 _ON = frozenset({"1", "true", "yes", "on"})
@@ -39,9 +40,10 @@ class Builder:
         upstreams = {name: self._upstream(name, upstream) for name, upstream in self.file.upstreams.items()}
         for name in self.file.recipes:
             self.findings.notice(("recipes", name), "is skipped: recipes are accepted but not in force yet")
+        prefetch = prefetch_rules(self.file.prefetch, self.findings)
         self.findings.settle()
         present = {name: upstream for name, upstream in upstreams.items() if upstream is not None}
-        return Settings(headgate, present, self.findings.source, self.findings.notices())
+        return Settings(headgate, present, self.findings.source, self.findings.notices(), prefetch)
 
     def _upstream(self, name: str, upstream: Upstream) -> UpstreamSettings | None:
         path: KeyPath = ("upstreams", name)

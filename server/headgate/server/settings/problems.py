@@ -74,6 +74,10 @@ class Findings:
         """Whether something is known to be wrong with `path` already."""
         return path in self._blamed
 
+    def blames_in(self, path: KeyPath) -> bool:
+        """Whether something is known to be wrong with `path`, or with anything in it."""
+        return any(blamed[: len(path)] == path for blamed in self._blamed)
+
     def notices(self) -> tuple[str, ...]:
         """In the order of the file."""
         return tuple(text for _, text in sorted(self._notices, key=lambda notice: notice[0]))

@@ -38,7 +38,6 @@ class Headgate(Table):
     serialize: Literal["batch", "upstream", "resource"] | None = None
     event_loop: Literal["auto", "asyncio", "uvloop"] | None = None
     journal: str | None = None
-    prefetch: Any = None
 
 
 class Rules(Table):
@@ -60,7 +59,6 @@ class Tool(Rules):
     resource: str | None = None
     idempotent: bool | None = None
     idempotency: dict[str, str] | None = None
-    prefetch: Any = None
     method: str | None = None
     path: str | None = None
     query: list[str] | None = None
@@ -93,6 +91,21 @@ class Recipe(Table):
     calls: list[dict[str, Any]] | None = None
 
 
+class PrefetchCall(Table):
+    """A call of `[prefetch.NAME]`."""
+
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+
+
+class Prefetch(Table):
+    """`[prefetch.NAME]`."""
+
+    when: str | None = None
+    within: Annotated[float, BeforeValidator(values.kept)] | None = None
+    calls: list[PrefetchCall] | None = None
+
+
 class File(Table):
     """The whole file."""
 
@@ -100,6 +113,7 @@ class File(Table):
     defaults: Rules = Field(default_factory=Rules)
     upstreams: dict[str, Upstream] = Field(default_factory=dict[str, Upstream])
     recipes: dict[str, Recipe] = Field(default_factory=dict[str, Recipe])
+    prefetch: dict[str, Prefetch] = Field(default_factory=dict[str, Prefetch])
 
 
 def known_keys(path: KeyPath) -> tuple[str, ...]:
@@ -120,5 +134,9 @@ def _level(path: KeyPath) -> type[Table]:
             return Tool
         case ("recipes", _):
             return Recipe
+        case ("prefetch", _):
+            return Prefetch
+        case ("prefetch", _, "calls", _):
+            return PrefetchCall
         case _:
             return File

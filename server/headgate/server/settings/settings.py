@@ -1,10 +1,11 @@
 """The settings as the rest of headgate sees them: merged, with every unit converted and every default in place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from headgate.proxy.target import HttpTarget, StdioTarget
+from headgate.tools.prefetch import PrefetchRule
 from headgate.tools.rules import UpstreamRules
 
 
@@ -45,3 +46,5 @@ class Settings:
     """The file as the user named it; `None` where there is none."""
     notices: tuple[str, ...] = ()
     """What the file asks for and this version does not do yet: one line each, beginning with file and line."""
+    prefetch: Mapping[str, PrefetchRule] = field(default_factory=dict[str, PrefetchRule])
+    """What to read ahead, by the rules' names."""

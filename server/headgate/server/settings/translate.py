@@ -16,6 +16,7 @@ _LEVELS: Mapping[str, KeyPath] = {
     "[defaults]": ("defaults",),
     "[upstreams.NAME]": ("upstreams", ""),
     "[upstreams.NAME.tools.TOOL]": ("upstreams", "", "tools", ""),
+    "[prefetch.NAME]": ("prefetch", ""),
 }
 _WANTED = {
     "string_type": "write text in quotes",

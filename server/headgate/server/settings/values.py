@@ -13,6 +13,7 @@ _PERIOD_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 # The bounds are there to catch a slip of a unit or of a zero, not to say what is wise.
 LONGEST_S = 24 * 3600
+LONGEST_KEPT_S = 300
 LARGEST_BYTES = 100_000_000
 FASTEST = 1_000_000
 _SHOWN_CHARACTERS = 40
@@ -33,6 +34,19 @@ def duration(value: object) -> float:
     seconds = float(Decimal(found[1]) * _SECONDS[found[2]])
     if not 0 < seconds <= LONGEST_S:
         raise ValueError(f'{shown(value)} is out of range: more than "0s", at most "1440m"')
+    return seconds
+
+
+def kept(value: object) -> float:
+    """Seconds for which an answer is kept: a duration of at most 5 minutes, since nobody knows how long it stays true.
+
+    Raises:
+        ValueError: it is none, or a longer one.
+
+    """
+    seconds = duration(value)
+    if seconds > LONGEST_KEPT_S:
+        raise ValueError(f'{shown(value)} is out of range: more than "0s", at most "5m"')
     return seconds
 
 
