@@ -141,6 +141,8 @@ BROKEN: dict[str, Any] = {
     "odd_content": {"content": "text"},
     "odd_blocks": {"content": [{"type": "text"}, {"type": "hologram"}, "x", {"type": "text", "text": "seen"}]},
     "odd_image": {"content": [{"type": "image"}, {"type": "text", "text": "seen"}]},
+    "odd_type": text("seen", resultType=7),
+    "odd_flags": text("seen", isError=0, _meta=[]),
     "listed": text("[1]", structuredContent=[1]),
     "asks": {"resultType": "input_required", "inputRequests": {}},
 }

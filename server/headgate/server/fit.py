@@ -4,12 +4,9 @@ The SDK checks each result as it goes out, and what does not fit is lost whole: 
 reply to a batch for one image. So what an upstream made up is looked at before.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-from mcp.server.context import ServerRequestContext
-from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR
 from mcp_types.methods import validate_server_result
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
@@ -41,19 +38,6 @@ def fitted(result: dict[str, Any], version: str) -> dict[str, Any]:
     if version not in MODERN_PROTOCOL_VERSIONS and not isinstance(result.get("structuredContent", {}), dict):
         result = {key: value for key, value in result.items() if key != "structuredContent"}
     return result
-
-
-async def contain(
-    ctx: ServerRequestContext[Any, Any], call_next: Callable[[ServerRequestContext[Any, Any]], Awaitable[Any]]
-) -> Any:
-    """Answer a call whose result the SDK refuses to send like one that failed. For `Server.middleware`."""
-    try:
-        return await call_next(ctx)
-    except MCPError as refused:
-        if ctx.method != "tools/call" or refused.error.code != INTERNAL_ERROR:
-            raise
-        modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-        return _failed(_NOT_A_RESULT) | ({"resultType": "complete"} if modern else {})
 
 
 def _failed(text: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 
 from headgate.proxy.connection import CallFailedError
 from headgate.server.changes import Changes
-from headgate.server.fit import contain, fitted, is_listable
+from headgate.server.fit import fitted, is_listable
 from headgate.server.gate import Gate
 from headgate.server.own_calls import OWN_CALLS, BadRequestError
 from headgate.server.progress import Beat, wants_progress
@@ -47,7 +47,6 @@ def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
         on_call_tool=front.call_tool,
         on_subscriptions_listen=ListenHandler(bus),
     )
-    server.middleware.append(contain)
     return server, changes
 
 
@@ -77,7 +76,7 @@ class _Front:
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
         """Run one of headgate's own tools, or pass the call through."""
         self._changes.note(ctx)
-        return _COMPLETE | fitted(await self._result_of(ctx, params), ctx.protocol_version)
+        return fitted(await self._result_of(ctx, params), ctx.protocol_version) | _COMPLETE
 
     async def _result_of(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         arguments = params.arguments or {}
