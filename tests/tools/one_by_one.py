@@ -27,7 +27,7 @@ def effective_order(asked: Sequence[Asked]) -> list[int]:
 
 def must_wait(earlier: Asked, later: Asked, serialize: str) -> bool:
     """Whether `later` waits for `earlier`, which stands before it in the effective order."""
-    if earlier.id in later.sources:
+    if earlier.id in later.waited:
         return True
     if same_chain(earlier, later, serialize):
         return True
@@ -82,15 +82,29 @@ def _made(
         failed = [it.id for it in before if same_chain(it, one, serialize) and results[it.id][0] != "ok"]
         if invalid or failed:
             return "CHAIN_HALTED", invalid or failed[0]
+    if one.items is None:
+        return _sent(one, None, results, world)
+    answers: list[Result] = []
+    for item in one.items:
+        answers.append(_sent(one, item, results, world))
+        if answers[-1][0] != "ok" and (one.kind == "write" or answers[-1][0] not in SENT):
+            break
+    failed = [code for code, _ in answers if code != "ok"]
+    return (failed[0], None) if failed else ("ok", [data for _, data in answers])
+
+
+SENT = ("TOOL_ERROR", "TOOL_TIMEOUT", "OUTCOME_UNKNOWN")
+
+
+def _sent(one: Asked, item: str | None, results: dict[str, Result], world: World) -> Result:
+    """One call, or one item of it."""
     arguments: dict[str, Any] = {}
     for name, value in one.arguments.items():
-        found, filled = _filled(value, results)
+        found, filled = (True, item) if value == {"$item": "$"} else _filled(value, results)
         if not found:
             return "REFERENCE_NOT_FOUND", None
         arguments[name] = filled
-    if world.refuses(arguments):
-        return "INVALID_ARGUMENTS", None
-    return world.make(one, arguments)
+    return ("INVALID_ARGUMENTS", None) if world.refuses(arguments) else world.make(one, arguments)
 
 
 def _filled(value: Any, results: dict[str, Result]) -> tuple[bool, Any]:
@@ -106,8 +120,9 @@ def _filled(value: Any, results: dict[str, Result]) -> tuple[bool, Any]:
     name = str(written["path"]).removeprefix("$.")
     if status == "ok" and name == "$":
         return True, data
-    if status == "ok" and name == "all[*]" and (data["all"] or "default" not in written):
-        return True, list(data["all"])
+    if name == "all[*]" and status == "ok":
+        matches = list(data["all"]) if isinstance(data, dict) else []
+        return (True, matches) if matches or "default" not in written else (True, written["default"])
     if status == "ok" and name in data:
         return True, data[name]
     return "default" in written, written.get("default")

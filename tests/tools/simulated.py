@@ -1,7 +1,6 @@
 """A schedule run against a simulated world: calls take time, answers come back in any order, a cap may hold calls."""
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -35,7 +34,6 @@ class Run:
         default_factory=list[tuple[Event | None, float, list[Command]]]
     )
     """Every event, when it came, and the commands that it brought about."""
-    in_flight: set[int] = field(default_factory=set[int])
 
 
 class _Simulation:
@@ -43,49 +41,53 @@ class _Simulation:
         self.run = run
         self._free = capacity
         self._queue: deque[Start] = deque()
-        self._due: list[tuple[float, int, str, int]] = []
-        self._sent: dict[int, Mapping[str, Any]] = {}
+        self._due: list[tuple[float, int, int, str]] = []
+        self._sent: list[Start] = []
         self._answers: dict[int, Answer | Failure] = {}
+        self._wanted: dict[tuple[int, int | None], Start] = {}
 
     def act(self, commands: list[Command], now: float) -> None:
         for command in commands:
+            key = (command.index, command.item)
             match command:
                 case Start(index):
-                    assert index not in self.run.started_at, "a call was started twice"
-                    self.run.started_at[index] = now
-                    self.run.in_flight.add(index)
+                    assert key not in self._wanted, "a call was started twice"
+                    self._wanted[key] = command
+                    self.run.started_at.setdefault(index, now)
                     self._queue.append(command)
                 case Cancel(index):
-                    self.run.in_flight.discard(index)
+                    self._wanted.pop(key, None)  # an answer to a guess may be in already
                     self.run.ended_at[index] = now
         self._send(now)
 
     def _send(self, now: float) -> None:
         while self._queue and self._free:
-            start = self._queue.popleft()
             self._free -= 1
-            self._sent[start.index] = start.arguments
-            self._later(now + self.run.asking.calls[start.index].reaches_s, "reaches", start.index)
+            self._sent.append(self._queue.popleft())
+            self._later(now + self.run.asking.calls[self._sent[-1].index].reaches_s, "reaches", len(self._sent) - 1)
 
-    def _later(self, at: float, what: str, index: int) -> None:
-        heappush(self._due, (at, (index * 7919) % 101, what, index))
+    def _later(self, at: float, what: str, number: int) -> None:
+        heappush(self._due, (at, (number * 7919) % 101, number, what))
 
     def next(self, stop_at: float | None) -> tuple[Event | None, float]:
         """The next event for the schedule, and its time; `None` where something happened out of its sight."""
         assert self._due, "nothing is under way, and the batch has not ended"
         if stop_at is not None and self._due[0][0] >= stop_at:
             return Expired(), stop_at
-        now, _, what, index = heappop(self._due)
-        asked = self.run.asking.calls[index]
+        now, _, number, what = heappop(self._due)
+        start = self._sent[number]
+        asked = self.run.asking.calls[start.index]
         if what == "reaches":
-            self._answers[index] = as_event(self.run.world.make(asked, self._sent[index]))
-            self._later(now + asked.returns_s, "returns", index)
+            self._answers[number] = as_event(self.run.world.make(asked, start.arguments))
+            self._later(now + asked.returns_s, "returns", number)
             return None, now
         self._free += 1
-        self.run.in_flight.discard(index)
-        self.run.ended_at.setdefault(index, now)
         self._send(now)
-        return Ended(index, self._answers[index], self.run.started_at[index]), now
+        if self._wanted.get((start.index, start.item)) is not start:
+            return None, now  # it was cancelled, and the driver heeds that
+        del self._wanted[start.index, start.item]
+        self.run.ended_at[start.index] = now
+        return Ended(start.index, self._answers[number], self.run.started_at[start.index], 0.0, start.item), now
 
 
 def simulate(

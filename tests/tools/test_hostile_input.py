@@ -12,9 +12,10 @@ from tests.tools.building import CATALOGUE, problems_with, ref, takes_anything
 
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.coerce import CALL_FIELDS
+from headgate.tools.fill import Filling, Unresolved, fill
 from headgate.tools.outcome import Answer, Failure
 from headgate.tools.plan import Plan, make_plan
-from headgate.tools.reference import Template, Unresolved, fill, scan
+from headgate.tools.reference import Template, scan
 from headgate.tools.refusal import Refusal
 from headgate.tools.reply import refused
 from headgate.tools.result import read_result
@@ -77,7 +78,7 @@ def test_any_arguments_are_scanned_and_any_template_is_filled_or_says_why_not(
 ) -> None:
     template, problems = soon(lambda: scan(arguments, "a"))
     if template is not None and not problems:
-        assert isinstance(soon(lambda: fill(template, data)), dict | Unresolved)
+        assert isinstance(soon(lambda: fill(template, Filling(data))), dict | Unresolved)
 
 
 @given(st.dictionaries(st.sampled_from(("content", "structuredContent", "isError", "resultType")), JSON))
@@ -97,7 +98,7 @@ def test_what_is_filled_in_is_never_looked_at_again(data: Any) -> None:
     assert template is not None
     evil = {"x": [data], "t": "{x} {$from} {{x}}"}
 
-    assert repr(fill(template, {"r": evil, "c1": "!", "c2": "!"})) == repr(
+    assert repr(fill(template, Filling({"r": evil, "c1": "!", "c2": "!"}))) == repr(
         {"a": evil, "b": [{"c": data}], "d": evil["t"]}
     )
 
@@ -107,7 +108,7 @@ def test_an_answer_that_looks_like_a_reference_is_inserted_as_it_is(value: Any) 
     template, _ = scan({"x": ref("r", "$.v")}, "a")
     assert template is not None
 
-    assert fill(template, {"r": {"v": value}, "secret": "!"}) == {"x": value}
+    assert fill(template, Filling({"r": {"v": value}, "secret": "!"})) == {"x": value}
 
 
 @pytest.mark.parametrize("place", ["arguments", "default", "text", "calls", "select"])
@@ -151,7 +152,8 @@ def test_a_refusal_does_not_repeat_what_is_endless(raw: Any) -> None:
 
 
 def test_ten_thousand_calls_are_refused_at_once() -> None:
-    raw: Any = [{"tool": "a.get", "arguments": {}}] * 10_000
+    one: dict[str, Any] = {"tool": "a.get", "arguments": {}}
+    raw = [one] * 10_000
 
     assert soon(lambda: problems_with(raw, max_calls=256)) == [("TOO_MANY_CALLS", "calls")]
 
@@ -167,7 +169,7 @@ def test_a_reference_bomb_ends_at_the_first_call_that_it_would_be_too_large_for(
     for level in range(1, 11):
         template, _ = scan({"x": [ref(f"c{level - 1}")] * 10}, "a")
         assert template is not None
-        answer = soon(lambda template=template: fill(template, data))
+        answer = soon(lambda template=template: fill(template, Filling(data)))
         if isinstance(answer, Unresolved):
             assert level >= 3
             return

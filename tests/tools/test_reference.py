@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tests.tools.building import ref
 
-from headgate.tools.reference import MAX_FILLED_BYTES, MAX_REFERENCES, Template, Unresolved, fill, scan
+from headgate.tools.fill import MAX_FILLED_BYTES, Filling, Unresolved, fill
+from headgate.tools.reference import MAX_REFERENCES, Template, scan
 
 DATA: dict[str, Any] = {
     "o": {"id": "A-17", "n": 5, "none": None, "items": [{"sku": "x"}, {"sku": "y"}], "empty": []},
@@ -19,7 +20,7 @@ def filled(value: Any, data: dict[str, Any] | None = None) -> Any:
     template, problems = scan({"x": value}, "arguments")
     assert problems == ()
     assert template is not None
-    answer = fill(template, DATA if data is None else data)
+    answer = fill(template, Filling(DATA if data is None else data))
     assert isinstance(answer, dict), answer
     return answer["x"]
 
@@ -28,7 +29,7 @@ def unresolved(value: Any, data: dict[str, Any] | None = None) -> str:
     template, problems = scan({"x": value}, "arguments")
     assert (problems, isinstance(template, Template)) == ((), True)
     assert template is not None
-    answer = fill(template, DATA if data is None else data)
+    answer = fill(template, Filling(DATA if data is None else data))
     assert isinstance(answer, Unresolved), answer
     return answer.message
 
@@ -153,6 +154,6 @@ def test_what_was_asked_for_and_what_was_answered_stay_as_they_are() -> None:
     before = repr((arguments, DATA))
     template, _ = scan(arguments, "a")
     assert template is not None
-    fill(template, DATA)
+    fill(template, Filling(DATA))
 
     assert repr((arguments, DATA)) == before

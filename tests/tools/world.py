@@ -48,6 +48,10 @@ class Asked:
     arguments: dict[str, Any]
     hard: tuple[str, ...]
     soft: tuple[str, ...]
+    guessed: tuple[str, ...]
+    """Calls whose data it does not wait for: it speculates."""
+    items: tuple[str, ...] | None
+    """The items of its `for_each`."""
     depends_on: tuple[str, ...]
     fate: Literal["ok", "refused", "applied", "lost"]
     reaches_s: int
@@ -77,6 +81,10 @@ class Asked:
 
     @property
     def sources(self) -> tuple[str, ...]:
+        return (*self.hard, *self.soft, *self.guessed)
+
+    @property
+    def waited(self) -> tuple[str, ...]:
         return (*self.hard, *self.soft)
 
     @property
@@ -84,8 +92,9 @@ class Asked:
         """Why it can never run, as far as that can be known before anything runs."""
         if not self.known:
             return "UPSTREAM_UNAVAILABLE" if self.upstream == "down" else "UNKNOWN_TOOL"
-        plain = not any(isinstance(value, dict) for value in self.arguments.values())
-        return "INVALID_ARGUMENTS" if plain and World.refuses(self.arguments) else None
+        refers = isinstance(self.arguments["x"], dict) or (self.items is None and isinstance(self.arguments["k"], dict))
+        sent = self.items is None or len(self.items) > 0
+        return "INVALID_ARGUMENTS" if sent and not refers and World.refuses(self.arguments) else None
 
     @property
     def invalid(self) -> bool:
@@ -93,6 +102,7 @@ class Asked:
 
     def as_call(self) -> dict[str, Any]:
         call = {"id": self.id, "tool": f"{self.upstream}__{self.tool}", "arguments": self.arguments}
+        call |= {"for_each": list(self.items)} if self.items is not None else {}
         return call | ({"depends_on": list(self.depends_on)} if self.depends_on else {})
 
 
@@ -169,44 +179,66 @@ class Asking:
         return f"serialize = {self.serialize}\n{lines}"
 
 
-def asking(max_calls: int = 40) -> st.SearchStrategy[Asking]:
+def asking(max_calls: int = 40, *, guessing: bool = False) -> st.SearchStrategy[Asking]:
+    """Random batches; with `guessing`, some of their reads speculate."""
     sizes = st.integers(1, max_calls)
     texts = sizes.flatmap(lambda count: st.binary(min_size=10 * count, max_size=10 * count))
-    return st.builds(_asking, texts, st.sampled_from(("batch", "batch", "upstream", "resource")))
+    return st.builds(
+        _asking, texts, st.sampled_from(("batch", "batch", "upstream", "resource")), guessing=st.just(guessing)
+    )
 
 
-def _asking(text: bytes, serialize: Serialize) -> Asking:
+def _asking(text: bytes, serialize: Serialize, *, guessing: bool) -> Asking:
     rows = [text[at : at + 10] for at in range(0, len(text), 10)]
     # A call may wait for any of a smaller rank: mostly for those before it, sometimes for one listed later.
     ranks = [index + (len(rows) if row[9] > 220 else 0) for index, row in enumerate(rows)]
     calls: list[Asked] = []
     for index, row in enumerate(rows):
         sources = [f"c{other}" for other, rank in enumerate(ranks) if rank < ranks[index]]
-        calls.append(_asked(f"c{index}", row, sources))
+        calls.append(_asked(f"c{index}", row, sources, guessing=guessing))
     return Asking(tuple(calls), serialize)
 
 
-def _asked(identity: str, row: bytes, sources: list[str]) -> Asked:
+def _asked(identity: str, row: bytes, sources: list[str], *, guessing: bool) -> Asked:
     upstream, tool = UPSTREAMS[row[0] % 3], _CHOICE[row[0] // 3 % 10]
     if row[1] >= 252:
         upstream = "down" if row[1] % 2 else "nowhere"
     arguments: dict[str, Any] = {"k": _KEYS[row[1] % 3], "x": 0 if row[2] == 255 else 1}
     hard: list[str] = []
     soft: list[str] = []
+    guessed: list[str] = []
+    items = None
+    if row[8] >= 232:
+        items = _KEYS[: row[8] % 4]
+        arguments["k"] = {"$item": "$"}
     if sources and row[5] < 64:
         hard.append(sources[-1 - row[5] % len(sources)])
     depends_on = tuple(hard)
     if sources and row[2] % 8 < 4:
         source = sources[-1 - row[3] % len(sources)]
+        slot = "k" if row[2] % 8 == 0 and items is None else "x"
+        reads = upstream in UPSTREAMS and TOOLS[tool].kind == "read"
+        guesses = guessing and reads and items is None and row[4] >= 160
         reference: dict[str, Any] = {"$from": source, "path": _PATHS[row[4] % len(_PATHS)]}
         if row[4] >= 128:
             reference["default"] = "k1" if row[4] % 3 else None
-        (soft if row[4] >= 128 else hard).append(source)
-        slot = "k" if row[2] % 8 == 0 else "x"
+        if guesses:
+            reference["speculate"] = True
+        (guessed if guesses else soft if row[4] >= 128 else hard).append(source)
         arguments[slot] = {"$format": "<{x}>", "x": reference} if row[2] % 8 == 3 else reference
     fate = "ok" if row[6] < 216 else ("refused", "applied", "lost")[row[6] % 3]
     hard = list(dict.fromkeys(hard))
-    waits_softly = tuple(source for source in soft if source not in hard)
     return Asked(
-        identity, upstream, tool, arguments, tuple(hard), waits_softly, depends_on, fate, row[7] % 4, row[8] % 4
+        identity,
+        upstream,
+        tool,
+        arguments,
+        tuple(hard),
+        tuple(source for source in soft if source not in hard),
+        tuple(source for source in guessed if source not in hard),
+        items,
+        depends_on,
+        fate,
+        row[7] % 4,
+        row[7] // 4 % 4,
     )
