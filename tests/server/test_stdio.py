@@ -126,7 +126,8 @@ run(serve_stdio(settings), settings)
 
 
 @pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
-def test_what_is_printed_inside_the_process_goes_to_stderr(event_loop: str) -> None:
+def test_what_is_printed_inside_the_process_goes_to_stderr(event_loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with running([sys.executable, "-c", PRINTING, event_loop]) as lines:
         assert lines.shake_hands()["serverInfo"]["name"] == "headgate"
         lines.close_stdin()
