@@ -17,6 +17,7 @@ class Faulty:
         self.known: set[str] = set()
         self.arrived: list[str] = []
         self.deleted = 0
+        self.cancelled = asyncio.Event()
         self.hang_goodbye = False
         self.url = ""
 
@@ -60,6 +61,8 @@ class Faulty:
                 self.arrived.append(message["params"]["name"])
                 return await self.call(message["params"]["name"], identity, writer)
             case _ if identity is None:
+                if method == "notifications/cancelled":
+                    self.cancelled.set()
                 return await reply(writer, "202 Accepted", b"")
             case _:
                 return await say_error(writer, identity)

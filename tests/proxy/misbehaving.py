@@ -34,19 +34,19 @@ async def data_of(connection: Connection, tool: str, **arguments: Any) -> Any:
     return (await connection.call_tool(tool, arguments))["structuredContent"]
 
 
-def is_gone(pid: int) -> bool:
-    """Whether the process has ended; one that nobody has collected yet has."""
+def is_gone(pid: int, *, collected: bool = False) -> bool:
+    """Whether the process has ended; one that nobody has collected yet counts, unless `collected` is asked for."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return True
-    return state in "ZX"
+    return state in "ZX" and not collected
 
 
-async def gone(*pids: int, within_s: float = 3.5) -> float:
+async def gone(*pids: int, within_s: float = 3.5, collected: bool = False) -> float:
     """Wait until the processes have ended; the seconds that it took."""
     started = time.monotonic()
     with anyio.fail_after(within_s):
-        while not all(map(is_gone, pids)):  # noqa: ASYNC110 - no event tells of the end of somebody else's child
+        while not all(is_gone(pid, collected=collected) for pid in pids):  # noqa: ASYNC110 - no event tells of the end of somebody else's child
             await anyio.sleep(0.01)
     return time.monotonic() - started

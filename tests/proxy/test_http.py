@@ -116,6 +116,15 @@ async def test_what_meets_one_call_stays_with_it(fault: str, read: str, write: s
         assert server.sessions == 1
 
 
+async def test_a_call_that_is_left_is_cancelled_over_there() -> None:
+    async with faulty_server() as server, opened(HttpTarget(server.url)) as connection:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await connection.call_tool("hang", {})
+        async with asyncio.timeout(5):
+            await server.cancelled.wait()
+
+
 async def test_a_refused_connection_is_an_error_that_was_never_sent() -> None:
     async with faulty_server() as server:
         opening = http_opener(HttpTarget(server.url), 4)(Opening("far", lambda: None))

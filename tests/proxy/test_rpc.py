@@ -48,6 +48,7 @@ async def test_answers_in_any_order_reach_the_requests_they_belong_to() -> None:
 
     assert [task.result()["echo"] for task in waiting] == [request["id"] for request in line.written]
     assert len({request["id"] for request in line.written}) == 10
+    assert not line.rpc._pending  # pyright: ignore[reportPrivateUsage] - what has ended is forgotten
 
 
 @in_virtual_time

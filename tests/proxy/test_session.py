@@ -181,12 +181,13 @@ async def test_changed_tools_are_told_by_subscription_in_the_newer_era() -> None
 
 
 @in_virtual_time
-async def test_a_subscription_that_ends_is_taken_up_again_and_the_tools_looked_at() -> None:
+@pytest.mark.parametrize("end", [{"result": {}}, {"error": {"code": -32000, "message": "the stream broke"}}])
+async def test_a_subscription_that_ends_is_taken_up_again_and_the_tools_looked_at(end: dict[str, Any]) -> None:
     peer, told = Peer(server_discover=DISCOVERED), asyncio.Event()
     async with asyncio.timeout(30), session_with(peer, told.set):
         await asyncio.sleep(0.1)
         for times in range(1, 4):
-            peer.say(id=peer.listening[-1], result={})
+            peer.say(id=peer.listening[-1], **end)
             await told.wait()
             told.clear()
             await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.proxy.loops import on_each_loop
 from tests.proxy.misbehaving import data_of, gone, hostile, opened
-from tests.proxy.parts import all_at_once
+from tests.proxy.parts import all_at_once, turns
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening, UnavailableError
 from headgate.proxy.stdio import stdio_opener
@@ -51,6 +51,14 @@ async def test_a_call_to_a_child_that_is_dead_is_not_sent() -> None:
         failure = await failure_of(connection, "echo")
         assert not failure.sent
         assert failure.failure("write").code == "UPSTREAM_UNAVAILABLE"
+
+
+async def test_a_call_between_the_childs_end_and_the_verdict_on_it_is_not_sent() -> None:
+    async with asyncio.timeout(10), opened() as connection:
+        pids = await data_of(connection, "grandchild", holds=True, and_die=True)
+        await gone(pids["own"], collected=True)
+        await turns(20)
+        assert not (await failure_of(connection, "echo")).sent
 
 
 async def test_what_a_child_says_before_it_dies_still_counts() -> None:

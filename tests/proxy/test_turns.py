@@ -67,6 +67,28 @@ async def test_a_later_write_does_not_overtake_one_that_waits_for_the_whole_upst
 
 
 @in_virtual_time
+async def test_nobody_overtakes_one_that_still_waits_when_a_turn_ends() -> None:
+    turns = Turns()
+    three = Scope("a", "3")
+    await turns.enter(ONE)
+    await turns.enter(TWO)
+    async with asyncio.TaskGroup() as tasks:
+        whole = tasks.create_task(turns.enter(ALL))
+        part = tasks.create_task(turns.enter(three))
+        await loop_turns()
+        turns.leave(ONE)  # the whole still waits for the second
+        await loop_turns()
+        assert not whole.done()
+        assert not part.done()
+        turns.leave(TWO)
+        await loop_turns()
+        assert whole.done()
+        assert not part.done()
+        turns.leave(ALL)
+    turns.leave(three)
+
+
+@in_virtual_time
 async def test_one_that_stops_waiting_lets_those_behind_it_pass() -> None:
     turns = Turns()
     await turns.enter(ONE)

@@ -285,6 +285,28 @@ async def test_the_owner_survives_a_session_that_cancels_its_host_task(how: str)
 
 
 @in_virtual_time
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (asyncio.CancelledError("token=secret"), "its session was cancelled"),
+        (ConnectionError("token=secret"), "its session broke (ConnectionError)"),
+        (ExceptionGroup("secret", [UnavailableError("cannot start it")]), "cannot start it"),
+    ],
+)
+async def test_whatever_an_opening_raises_the_owner_goes_on_and_shows_nothing_of_it(
+    raised: BaseException, reason: str
+) -> None:
+    far = Far()
+    far.fails = raised
+    async with running(far) as upstream:
+        await upstream.settled()
+        assert upstream.state.reason == reason
+        far.fails = None
+        await asyncio.sleep(5)
+        assert upstream.state.state == "ready"
+
+
+@in_virtual_time
 async def test_the_owner_ends_when_it_is_cancelled_at_any_point() -> None:
     for after in (0.0, 0.5, 1.0, 1.5, 3.0):
         far = Far()
