@@ -21,7 +21,7 @@ def filled(value: Any, data: dict[str, Any] | None = None) -> Any:
     assert problems == ()
     assert template is not None
     answer = fill(template, Filling(DATA if data is None else data))
-    assert isinstance(answer, dict), answer
+    assert not isinstance(answer, Unresolved), answer
     return answer["x"]
 
 
