@@ -14,7 +14,7 @@ from tests.proxy.parts import answer, turns
 from tests.proxy.parts import tool as tool_named
 from tests.virtual_time import VirtualLoop, in_virtual_time
 
-from headgate.proxy.attempt import Attempt
+from headgate.proxy.attempt import Ahead, Attempt
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.coalesce import coalesced
 from headgate.proxy.connection import CallFailedError
@@ -242,6 +242,22 @@ async def test_a_read_from_before_a_write_that_ends_late_leaves_the_newer_one_to
         line.ask(tasks, look())
         await turns()
         assert len(line.sent) == 3
+
+
+@in_virtual_time
+async def test_an_answer_fetched_ahead_that_lands_during_a_write_is_given_to_nobody() -> None:
+    line = Line()
+    told: list[bool | None] = []
+    early = look(ahead=Ahead(10, lambda ahead: told.append(ahead.used)))
+    async with line.group() as tasks:
+        line.ask(tasks, PAY, early)
+        await turns()
+        line.end(1, answer())
+        await turns()
+        line.ask(tasks, look())
+        await turns()
+        assert len(line.sent) == 3
+    assert told == [None, False]
 
 
 @in_virtual_time

@@ -16,7 +16,7 @@ from headgate.proxy.prefetch import MAX_UNDER_WAY, Prefetched
 from headgate.server.gate import Gate, gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.prefetch import PrefetchCall, PrefetchRule
-from headgate.tools.rules import ToolRules, UpstreamRules
+from headgate.tools.rules import Rate, ToolRules, UpstreamRules
 
 pytestmark = in_virtual_time
 READS, WRITES = ("order", "shipment", "stock", "hurt"), ("pay",)
@@ -50,13 +50,20 @@ class Shop:
         self, rules: Mapping[str, PrefetchRule], shop: UpstreamRules | None = None, **headgate: Any
     ) -> AsyncGenerator[Gate]:
         memory = MemoryUpstream(
-            [{"name": name, "annotations": {"readOnlyHint": name in READS}} for name in (*READS, *WRITES)],
+            [_declared(name) for name in (*READS, *WRITES)],
             {name: _bound(self, name) for name in (*READS, *WRITES)},
         )
         settings = Settings(HeadgateSettings(**headgate), {}, prefetch=rules)
         async with gate_over(settings, {"shop": (shop or UpstreamRules(), memory.open)}) as gate:
             await gate.settled(5)
             yield gate
+
+
+def _declared(name: str) -> dict[str, Any]:
+    """A tool of the shop; `stock` takes only texts."""
+    kind = {"type": "string"} if name == "stock" else {}
+    schema = {"type": "object", "properties": {"order_id": kind}}
+    return {"name": name, "inputSchema": schema, "annotations": {"readOnlyHint": name in READS}}
 
 
 def _bound(shop: Shop, name: str) -> Any:
@@ -296,6 +303,22 @@ async def test_when_the_gate_closes_it_waits_for_none_and_says_what_it_was_worth
     assert now() - began < 0.1
     assert gate.prefetched() == Prefetched(used=1, wasted=3)
     assert _said(caplog) == ["prefetch: 1 used, 3 wasted"]
+
+
+async def test_a_gate_does_not_stay_open_for_a_call_ahead_that_waits_for_its_pace(shop: Shop) -> None:
+    rules = UpstreamRules(tools={"shipment": ToolRules(rate=Rate(1, 3600.0, 1))})
+    async with shop.gate(ahead("shop__shipment"), rules) as gate:
+        await gate.call("shop__shipment", ORDER)
+        await gate.call("shop__order", ORDER)
+        began = now()
+    assert now() - began < 0.1
+
+
+async def test_a_call_whose_arguments_its_tool_does_not_take_is_not_made(shop: Shop) -> None:
+    async with shop.gate(ahead("shop__stock", "shop__shipment")) as gate:
+        await gate.call("shop__order", {"order_id": 17})
+        await asyncio.sleep(1)
+    assert sorted(shop.made) == ["order", "shipment"]
 
 
 async def test_without_a_rule_nothing_is_said_or_counted(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
