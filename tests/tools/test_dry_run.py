@@ -25,3 +25,18 @@ def test_a_dry_run_shows_stages_classes_reasons_and_what_waits_for_what() -> Non
     assert (reply.body["results"][3]["tool"], reply.body["results"][3]["error_code"]) == ("a.gte", "UNKNOWN_TOOL")
     assert reply.body["results"][3]["why"] == "unknown tools are taken for writes"
     assert reply.body["results"][4]["error"] == "a__get takes no bad"
+
+
+def test_where_every_tools_time_is_known_the_plan_tells_the_expected_time_and_the_path_it_depends_on() -> None:
+    plan = plan_of(call("a.get", "r", k="1"), call("b.get", "s", x=ref("r")), call("b.list", "t"))
+    reply = dry_run(plan, "b_1", lambda tool: {"get": 1.0, "list": 1.5}[tool.name])
+
+    assert (reply.body["expected_ms"], reply.body["expected_serial_ms"]) == (2000, 3500)
+    assert reply.body["critical_path"] == ["r", "s"]
+
+
+def test_where_a_tools_time_is_not_known_nothing_is_expected() -> None:
+    plan = plan_of(call("a.get", "r"), call("b.list", "t"))
+    reply = dry_run(plan, "b_1", lambda tool: 1.0 if tool.name == "get" else None)
+
+    assert reply.body.keys().isdisjoint(("expected_ms", "expected_serial_ms", "critical_path"))

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.durations import Durations, measured
 from headgate.proxy.path import Limits, call_path
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
@@ -52,7 +53,8 @@ class Upstream:
         """`changed` is told whenever the listing is another."""
         self.name = name
         self.rules = rules
-        self.call: CallPath = call_path(Limits(rules), self._send)
+        self.durations = Durations()
+        self.call: CallPath = call_path(Limits(rules), measured(self.durations, self._send))
         self._open = open_session
         self._changed = changed
         self._connection: Connection | None = None

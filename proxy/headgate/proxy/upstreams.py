@@ -47,6 +47,10 @@ class Upstreams:
         """What is wrong with a call's arguments."""
         return self._arguments.check(tool, arguments)
 
+    def typical_s(self, tool: Tool) -> float | None:
+        """How long a call of `tool` has taken of late, in seconds; `None` where there was none."""
+        return self._upstreams[tool.upstream].durations.typical_s(tool.name)
+
     def states(self) -> tuple[UpstreamState, ...]:
         """What there is to say of each, in the order of the settings."""
         return tuple(upstream.state for upstream in self._upstreams.values())

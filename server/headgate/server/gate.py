@@ -72,7 +72,7 @@ class Gate:
         if isinstance(plan, Refusal):
             return BatchRun(batch_id, refused(plan, batch_id))
         if plan.batch.dry_run:
-            return BatchRun(batch_id, dry_run(plan, batch_id))
+            return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
         driver = Driver(
             plan, self._upstreams.check_arguments, self._upstreams.call, self.settings.headgate.read_concurrency
         )

@@ -1,0 +1,42 @@
+"""How long each tool has taken of late."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from headgate.proxy.attempt import Attempt, CallPath
+
+KEPT = 100
+"""Calls of one tool that are looked back upon."""
+
+
+class Durations:
+    """The latest durations of one upstream's tools, by the upstream's own names."""
+
+    def __init__(self) -> None:
+        """Nothing measured yet."""
+        self._latest: dict[str, deque[float]] = {}
+
+    def note(self, tool: str, seconds: float) -> None:
+        """Note that a call of `tool` was answered after so long."""
+        self._latest.setdefault(tool, deque(maxlen=KEPT)).append(seconds)
+
+    def typical_s(self, tool: str) -> float | None:
+        """The median of the latest calls of `tool`, in seconds; `None` where there was none."""
+        latest = self._latest.get(tool)
+        return median(latest) if latest else None
+
+
+def measured(durations: Durations, inner: CallPath) -> CallPath:
+    """Note how long a call takes that is answered."""
+
+    async def call(attempt: Attempt) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
+        answer = await inner(attempt)
+        durations.note(attempt.tool.name, loop.time() - started_at)
+        return answer
+
+    return call
