@@ -37,8 +37,8 @@ class Changes:
 
     async def run(self) -> None:
         """Tell of changes, until cancelled."""
-        if self._gate.settings.headgate.expose == "batch":
-            return
+        if self._gate.settings.headgate.expose == "batch" and not self._gate.recipes:
+            return  # nothing that is listed depends on an upstream
         unwatch = self._gate.watch(self._changed.set)
         try:
             while True:

@@ -19,6 +19,7 @@ from headgate.proxy.upstreams import Upstreams
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
 from headgate.server.books import Books
 from headgate.server.log import log_prefetched
+from headgate.server.recipes import Recipes
 from headgate.server.settings import Settings, load_settings
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
@@ -45,6 +46,7 @@ class Gate:
     def __init__(self, settings: Settings, upstreams: Upstreams, tasks: asyncio.TaskGroup) -> None:
         """Upstreams are being opened by others; batches run as tasks of `tasks`."""
         self.settings = settings
+        self.recipes = Recipes(settings.recipes)
         self._upstreams = upstreams
         self._tasks = tasks
         self._kept = KeptBatches()
@@ -63,7 +65,9 @@ class Gate:
         return (await self.run(request)).reply
 
     async def run(self, request: object, *, reads_only: bool = False, on_progress: Progress | None = None) -> BatchRun:
-        """Run a batch until it has ended or its reply has to go out; what is unfinished then goes on.
+        """Run a request, or a batch that is one already, until it has ended or its reply has to go out.
+
+        What is unfinished then goes on.
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
@@ -135,6 +139,11 @@ class Gate:
         """Every tool as it stands right now."""
         return self._upstreams.catalogue
 
+    @property
+    def all_known(self) -> bool:
+        """Whether each upstream has been ready or has failed once."""
+        return self._upstreams.all_known
+
     def upstreams(self) -> tuple[UpstreamState, ...]:
         """The state of each upstream right now."""
         return self._upstreams.states()
@@ -166,9 +175,12 @@ class Gate:
 
     async def _planned(self, request: object, *, reads_only: bool) -> Plan | Refusal:
         settings = self.settings.headgate
-        batch = parse_batch(request, max_calls=settings.max_calls)
+        batch = request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
         if isinstance(batch, Refusal):
             return batch
+        refusal = self.recipes.refused_in(batch)
+        if refusal is not None:
+            return refusal
         await self._know_tools_of(batch)
         plan = make_plan(
             batch,

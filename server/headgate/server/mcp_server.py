@@ -1,4 +1,4 @@
-"""headgate as an MCP server: its own tools, and every upstream tool passed through.
+"""headgate as an MCP server: its own tools, the recipes, and every upstream tool passed through.
 
 The SDK's low-level server validates nothing and lets texts of exceptions out, so both are seen to here.
 """
@@ -18,9 +18,8 @@ from headgate.proxy.connection import CallFailedError
 from headgate.server.changes import Changes
 from headgate.server.fit import fitted, is_listable
 from headgate.server.gate import Gate
-from headgate.server.own_calls import OWN_CALLS, BadRequestError
+from headgate.server.own_calls import OWN_CALLS, BadRequestError, OwnCall, recipe_call
 from headgate.server.progress import Beat, wants_progress
-from headgate.tools.batch import OWN_TOOLS
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
 
@@ -67,22 +66,24 @@ class _Front:
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
         """Answer at once with what is known: an upstream that comes up later is told of as a change."""
         self._changes.note(ctx)
-        tools = list(self._own)
+        catalogue = self._gate.catalogue()
+        offered = self._gate.recipes.tools(catalogue)
         if self._gate.settings.headgate.expose == "all":
-            passed = (self._passed_through(tool) for tool in self._gate.catalogue().tools)
-            tools += [definition for definition in passed if definition is not None]
+            offered += catalogue.tools
+        definitions = (self._definition_of(tool) for tool in offered)
+        tools = [*self._own, *(definition for definition in definitions if definition is not None)]
         return {**_COMPLETE, **_NOT_CACHED, "tools": tools}
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
-        """Run one of headgate's own tools, or pass the call through."""
+        """Run one of headgate's own tools or a recipe, or pass the call through."""
         self._changes.note(ctx)
         return fitted(await self._result_of(ctx, params), ctx.protocol_version) | _COMPLETE
 
     async def _result_of(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         arguments = params.arguments or {}
         try:
-            if params.name in OWN_TOOLS:
-                call = OWN_CALLS[params.name]
+            call = self._own_call(params.name)
+            if call is not None:
                 if not wants_progress(ctx):
                     return await call(self._gate, arguments, None)
                 async with Beat(ctx) as beat:
@@ -96,8 +97,12 @@ class _Front:
             logger.exception("a call of %s failed inside headgate", params.name)
             return _failed("headgate could not make this call; its log says why")
 
-    def _passed_through(self, tool: Tool) -> dict[str, Any] | None:
-        """The upstream's definition under the offered name, with the class that headgate goes by; checked once."""
+    def _own_call(self, name: str) -> OwnCall | None:
+        """What runs the tool of that name, where it is none of an upstream's."""
+        return recipe_call(name) if name in self._gate.recipes else OWN_CALLS.get(name)
+
+    def _definition_of(self, tool: Tool) -> dict[str, Any] | None:
+        """The tool's definition under the offered name, with the class that headgate goes by; checked once."""
         listed = self._listed.get(tool.qualified)
         if listed is None or listed[0] != tool:
             listed = self._listed[tool.qualified] = (tool, _offered(tool))

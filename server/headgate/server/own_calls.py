@@ -10,6 +10,8 @@ from headgate.server.gate import Gate, Progress
 from headgate.tools.budget import cut
 from headgate.tools.jsonpath import BadPathError
 from headgate.tools.page import Page
+from headgate.tools.refusal import Refusal
+from headgate.tools.reply import Reply
 from headgate.tools.search import find_tools
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -51,7 +53,22 @@ async def batch_read(gate: Gate, arguments: Mapping[str, Any], progress: Progres
 async def _batch(
     gate: Gate, arguments: Mapping[str, Any], progress: Progress | None, *, reads_only: bool
 ) -> dict[str, Any]:
-    answer = (await gate.run(arguments, reads_only=reads_only, on_progress=progress)).answer
+    return _replied((await gate.run(arguments, reads_only=reads_only, on_progress=progress)).answer)
+
+
+def recipe_call(name: str) -> OwnCall:
+    """What runs the recipe of that name: it gives the reply of its calls as a batch."""
+
+    async def call(gate: Gate, arguments: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+        batch = gate.recipes.batch(name, arguments)
+        if isinstance(batch, Refusal):
+            raise BadRequestError("; ".join(problem.message for problem in batch.problems))
+        return _replied((await gate.run(batch, on_progress=progress)).answer)
+
+    return call
+
+
+def _replied(answer: Reply) -> dict[str, Any]:
     return {
         "content": [{"type": "text", "text": answer.text}, *answer.blocks],
         "structuredContent": answer.body,
@@ -63,9 +80,11 @@ async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | N
     """Search the catalogue."""
     asked = _checked(_FindTools, arguments)
     await gate.first_opening()
-    found = find_tools(gate.catalogue(), asked.query, asked.limit)
+    catalogue = gate.catalogue()
+    recipes = gate.recipes.tools(catalogue)
+    found = find_tools(catalogue, asked.query, asked.limit, recipes)
     kept: Any = cut(found, gate.settings.headgate.reply_limit - _ROOM_FOR_FRAME).data
-    answer: dict[str, Any] = {"tools": kept, "of": len(gate.catalogue().tools)}
+    answer: dict[str, Any] = {"tools": kept, "of": len(recipes) + len(catalogue.tools)}
     down = [
         {"upstream": upstream.name, "state": upstream.state, "reason": upstream.reason}
         for upstream in gate.upstreams()

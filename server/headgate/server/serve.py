@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.server.gate import open_gate
 from headgate.server.log import set_up_log
 from headgate.server.mcp_server import initialization_options, mcp_server
+from headgate.server.recipe_faults import tell_of_faults
 from headgate.server.settings import Settings
 from headgate.server.stdio import stdio_streams
 
@@ -40,7 +41,7 @@ async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
 async def _serve_stdin(settings: Settings) -> None:
     async with open_gate(settings) as gate, stdio_streams() as (reading, writing):
         server, changes = mcp_server(gate)
-        async with _beside(changes.run()):
+        async with _beside(changes.run()), _beside(tell_of_faults(gate)):
             await server.run(reading, writing, initialization_options(server))
 
 
@@ -73,7 +74,7 @@ async def serve_http(settings: Settings, host: str, port: int, *, log_json: bool
             config = uvicorn.Config(
                 app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=LAST_ANSWERS_S
             )
-            async with _beside(changes.run()):
+            async with _beside(changes.run()), _beside(tell_of_faults(gate)):
                 logger.info("serving at http://%s:%d/mcp", name, port)
                 await _until_asked_to_stop(uvicorn.Server(config), listener)
 

@@ -22,7 +22,7 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
         ("[defaults]\nretry = 1", "retries"),
         ("[upstreams.u]\ncomand = 'x'", "command"),
         (U + "[upstreams.u.tools.t]\nclas = 'read'", "class"),
-        ("[recipes.r]\nparam = 1", "params"),
+        ("[recipes.r]\ncalls = [{ tool = 't' }]\nparam = 1", "params"),
     ],
 )
 def test_the_nearest_key_is_one_of_the_same_level(text: str, near: str) -> None:

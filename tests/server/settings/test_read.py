@@ -31,6 +31,7 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
     assert payments.target == HttpTarget("https://payments.example/mcp", {"Authorization": "Bearer p-secret"})
     assert payments.rules.trust_annotations is False
     assert payments.rules.of("create_refund") == ToolRules(resource="order:{order_id}")
+    assert list(settings.recipes) == ["refund_context"]
 
 
 def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
@@ -41,7 +42,6 @@ def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
         "13: defaults.retries is accepted but not in force yet",
         "37: upstreams.payments.tools.create_refund.idempotency is accepted but not in force yet",
         "40: upstreams.weather is skipped: an upstream with http is accepted but not in force yet",
-        "49: recipes.refund_context is skipped: recipes are accepted but not in force yet",
     ]
 
 

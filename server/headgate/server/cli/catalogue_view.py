@@ -11,7 +11,9 @@ _PERIODS = {1.0: "s", 60.0: "min", 3600.0: "h"}
 
 
 def limits_of(tool: Tool) -> str:
-    """The tool's own limits in the words of headgate.toml."""
+    """The tool's own limits in the words of headgate.toml. A recipe has none: those of its calls hold."""
+    if not tool.upstream:
+        return ""
     rules = tool.rules
     parts = [f"{rules.timeout_s:g}s"]
     if rules.rate:
@@ -39,11 +41,11 @@ def tool_as_json(tool: Tool) -> dict[str, Any]:
     rules = tool.rules
     return {
         "name": tool.qualified,
-        "upstream": tool.upstream,
+        "upstream": tool.upstream or None,
         "tool": tool.name,
         "class": tool.kind,
         "why": tool.reason,
-        "timeout_s": rules.timeout_s,
+        "timeout_s": rules.timeout_s if tool.upstream else None,
         "rate_limit": rate(rules.rate) if rules.rate else None,
         "concurrency": rules.concurrency,
         "description": tool.description,

@@ -42,10 +42,12 @@ class UpstreamSeen:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All tools and all upstreams."""
+    """All tools, recipes at the end, and all upstreams."""
 
     tools: Sequence[Tool]
     upstreams: Sequence[UpstreamSeen]
+    faults: Sequence[str]
+    """What the upstreams' tools have against the recipes."""
 
 
 def look(settings: Settings) -> Seen:
@@ -70,7 +72,9 @@ async def _look(settings: Settings) -> Seen:
             )
             for each in gate.upstreams()
         ]
-        return Seen(gate.catalogue().tools, upstreams)
+        catalogue = gate.catalogue()
+        tools = (*catalogue.tools, *gate.recipes.tools(catalogue))
+        return Seen(tools, upstreams, gate.recipes.faults(catalogue))
 
 
 def _limits(rules: UpstreamRules) -> str:

@@ -10,9 +10,12 @@ from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
 from headgate.server.settings.prefetch import prefetch_rules
 from headgate.server.settings.problems import Findings
+from headgate.server.settings.recipes import RecipeReader
 from headgate.server.settings.schema import File, Headgate, Table, Tool, Upstream
+from headgate.server.settings.schema import Recipe as RecipeTable
 from headgate.server.settings.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.server.settings.target import TargetReader
+from headgate.tools.recipe import Recipe
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
 _NOT_IN_FORCE = frozenset({"journal", "retries", "confirm", "idempotency"})
@@ -38,12 +41,20 @@ class Builder:
         self._notice_unused(("headgate",), self.file.headgate)
         self._notice_unused(("defaults",), self.file.defaults)
         upstreams = {name: self._upstream(name, upstream) for name, upstream in self.file.upstreams.items()}
-        for name in self.file.recipes:
-            self.findings.notice(("recipes", name), "is skipped: recipes are accepted but not in force yet")
+        recipes = {name: self._recipe(name, recipe, headgate) for name, recipe in self.file.recipes.items()}
         prefetch = prefetch_rules(self.file.prefetch, self.findings)
         self.findings.settle()
-        present = {name: upstream for name, upstream in upstreams.items() if upstream is not None}
-        return Settings(headgate, present, self.findings.source, self.findings.notices(), prefetch)
+        return Settings(
+            headgate,
+            {name: upstream for name, upstream in upstreams.items() if upstream is not None},
+            self.findings.source,
+            self.findings.notices(),
+            prefetch,
+            {name: recipe for name, recipe in recipes.items() if recipe is not None},
+        )
+
+    def _recipe(self, name: str, recipe: RecipeTable, headgate: HeadgateSettings) -> Recipe | None:
+        return RecipeReader(("recipes", name), recipe, self.file.recipes, headgate.max_calls, self.findings).read()
 
     def _upstream(self, name: str, upstream: Upstream) -> UpstreamSettings | None:
         path: KeyPath = ("upstreams", name)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from headgate.proxy.target import HttpTarget, StdioTarget
 from headgate.tools.prefetch import PrefetchRule
+from headgate.tools.recipe import Recipe
 from headgate.tools.rules import UpstreamRules
 
 
@@ -48,3 +49,5 @@ class Settings:
     """What the file asks for and this version does not do yet: one line each, beginning with file and line."""
     prefetch: Mapping[str, PrefetchRule] = field(default_factory=dict[str, PrefetchRule])
     """What to read ahead, by the rules' names."""
+    recipes: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
+    """By name, in the order of the file."""

@@ -117,5 +117,10 @@ def shown(value: object) -> str:
     """`value` for an error text: short and printable. Only for values that cannot be secrets."""
     if not isinstance(value, str):
         return "this"
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
+    text = printable(value)
     return f'"{text[:_SHOWN_CHARACTERS]}…"' if len(text) > _SHOWN_CHARACTERS else f'"{text}"'
+
+
+def printable(text: str) -> str:
+    """`text` in one line, with nothing in it that a terminal would act on."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

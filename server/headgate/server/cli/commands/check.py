@@ -1,6 +1,5 @@
 """`headgate check`: the config, and with --connect the upstreams that it names."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,23 +9,26 @@ from headgate.server.cli.display import echo_json, echo_rows, echo_table, on_ter
 from headgate.server.settings import Settings
 
 if TYPE_CHECKING:
-    from headgate.server.cli.look import UpstreamSeen
+    from headgate.server.cli.look import Seen
 
 
 @click.command()
-@click.option("--connect", is_flag=True, help="Start and ask every upstream too. Exit 1 if one fails.")
+@click.option(
+    "--connect", is_flag=True, help="Start and ask every upstream too. Exit 1 if one fails, or a recipe does not fit."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, connect: bool, as_json: bool) -> int:
     """Check headgate.toml; with --connect its upstreams too."""
     settings = chosen_settings()
-    upstreams = _connected(settings) if connect else None
-    failed = any(upstream.state != "ready" for upstream in upstreams or ())
+    seen = _connected(settings) if connect else None
+    upstreams, faults = (None, ()) if seen is None else (seen.upstreams, seen.faults)
+    failed = bool(faults) or any(upstream.state != "ready" for upstream in upstreams or ())
     if as_json:
         told = list(settings.upstreams) if upstreams is None else [upstream.as_json() for upstream in upstreams]
-        echo_json({"config": settings.source, "notices": settings.notices, "upstreams": told})
+        recipes = {"recipes": list(settings.recipes), "faults": faults} if settings.recipes else {}
+        echo_json({"config": settings.source, "notices": settings.notices, "upstreams": told} | recipes)
         return int(failed)
-    count = len(settings.upstreams)
-    click.echo(f"{settings.source}: ok, {count} upstream{'' if count == 1 else 's'}")
+    click.echo(f"{settings.source}: ok, {_counted(settings)}")
     for notice in settings.notices:
         click.echo(f"note: {plain(notice)}")
     if upstreams:
@@ -35,10 +37,18 @@ def check(*, connect: bool, as_json: bool) -> int:
             echo_table(("upstream", "state", ""), rows)
         else:
             echo_rows(rows)
+    for fault in faults:
+        click.echo(plain(fault))
     return int(failed)
 
 
-def _connected(settings: Settings) -> Sequence["UpstreamSeen"]:
+def _counted(settings: Settings) -> str:
+    counts = {"upstream": len(settings.upstreams), "recipe": len(settings.recipes)}
+    named = [f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items()]
+    return ", ".join(named if settings.recipes else named[:1])
+
+
+def _connected(settings: Settings) -> "Seen":
     from headgate.server.cli.look import look  # noqa: PLC0415 - a plain check needs no gate
 
-    return look(settings).upstreams
+    return look(settings)
