@@ -159,9 +159,13 @@ def handshake_era_only(app: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument(
+        "--start-after", type=float, default=0.0, metavar="SECONDS", help="as if it were downloaded first"
+    )
     for transport in TRANSPORTS:
         parser.add_argument(f"--{transport}", type=int, metavar="PORT")
     options = vars(parser.parse_args())
+    time.sleep(options["start_after"])
     for transport in TRANSPORTS:
         if options[transport] is not None:
             over_http(options["log"], options[transport], transport)
