@@ -121,7 +121,7 @@ def _filled(value: Any, results: dict[str, Result]) -> tuple[bool, Any]:
     if status == "ok" and name == "$":
         return True, data
     if name == "all[*]" and status == "ok":
-        matches: list[Any] = data["all"] if isinstance(data, dict) else []
+        matches = list(cast("dict[str, list[Any]]", data)["all"]) if isinstance(data, dict) else []
         return (True, matches) if matches or "default" not in written else (True, written["default"])
     if status == "ok" and name in data:
         return True, data[name]

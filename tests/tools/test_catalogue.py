@@ -1,5 +1,6 @@
 """Every tool that can be called right now, by any of its names."""
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -118,3 +119,12 @@ def test_a_shortened_name_still_names_its_upstream() -> None:
     (tool,) = catalogue.tools
 
     assert catalogue.upstream_named_in(tool.qualified) == tool.upstream
+
+
+def test_many_unknown_names_over_many_tools_are_answered_soon() -> None:
+    catalogue = Catalogue([listing("u", " ".join(f"tool_number_{index}_of_many" for index in range(1000)))])
+    started = process_time()
+    hints = [catalogue.find(f"tol_numbr_{index}_of_mny") for index in range(256)]
+
+    assert all(isinstance(hint, NotFound) and "did you mean" in hint.message for hint in hints)
+    assert process_time() - started < 4

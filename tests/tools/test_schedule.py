@@ -204,6 +204,9 @@ def test_a_batch_that_is_over_ends_its_reads_and_lets_a_write_in_flight_end(
     assert play.schedule.handle(event, 5) == [Cancel(1)]
     assert play.became() == {"r": reading, "w2": waiting, "s": waiting}
     assert not play.schedule.done
+    assert play.schedule.handle(Cancelled() if isinstance(event, Expired) else Expired(), 6) == []
+    assert play.schedule.over is not None
+    assert play.schedule.over.code == waiting
     assert play.end("w1", LOST) == []
     assert play.became()["w1"] == "OUTCOME_UNKNOWN"
     assert play.schedule.done

@@ -1,13 +1,21 @@
 """Every tool that can be called right now, by any of its names."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
+from heapq import nlargest
+from operator import itemgetter
 from typing import Any, Literal, cast
 
 from headgate.tools.classify import classify
 from headgate.tools.names import SEPARATOR, offered_name, with_hash
 from headgate.tools.rules import ToolClass, ToolRules, UpstreamRules
+
+_COMPARED = 4
+"""Names that are compared letter by letter with one that is unknown."""
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,16 @@ class Catalogue:
         )
 
 
-def _nearest(name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+def _nearest(name: str, names: Iterable[str]) -> str:
+    wanted = _beginnings(name)
+    shared = ((len(wanted & _beginnings(other)), other) for other in names)
+    # Comparing letter by letter is dear, and a batch may hold many unknown names: only the most alike are compared.
+    likely = [other for count, other in nlargest(_COMPARED, shared, key=itemgetter(0)) if count]
+    close = get_close_matches(name, likely, n=1, cutoff=0.6)
     return f'; did you mean "{close[0]}"?' if close else "; find_tools searches the tools by words"
+
+
+@lru_cache(maxsize=8192)
+def _beginnings(name: str) -> frozenset[str]:
+    """How each word in `name` begins."""
+    return frozenset(word[:length] for word in _WORD.findall(name.lower()) for length in (1, 2, 4))
