@@ -137,4 +137,4 @@ def test_a_server_that_does_not_exist_is_a_usage_error(arguments: tuple[str, ...
     )
 
     assert done.returncode == 2
-    assert done.stderr == "say which server to run: orders, payments, shipments; then, if you like, a pace such as 0.1\n"
+    assert done.stderr.startswith("say which server to run: orders, payments, shipments;")
