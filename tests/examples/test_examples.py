@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mcp
 import pytest
+from tests.real.gates import stdio_headgate
 
 from headgate.server.settings import parse_settings
 from headgate.tools.batch import Batch, parse_batch
@@ -51,6 +53,28 @@ def test_the_plan_of_the_example_has_the_payment_in_its_second_stage() -> None:
     plan = json.loads(run_here("headgate", "plan", "triage.json"))
 
     assert plan["stages"] == [["order", "ship"], ["payment"]]
+
+
+def test_the_recipe_of_the_example_fits_its_servers_and_is_a_read() -> None:
+    assert "ok, 3 upstreams, 1 recipe\n" in run_here("headgate", "check", "--connect")
+    tools = json.loads(run_here("headgate", "tools", "--json"))["tools"]
+
+    (recipe,) = [tool for tool in tools if tool["upstream"] is None]
+    assert (recipe["name"], recipe["class"]) == ("refund_context", "read")
+
+
+async def test_the_recipe_of_the_example_gives_the_whole_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    async with mcp.Client(stdio_headgate(EXAMPLES / "headgate.toml")) as client:
+        answer = await client.call_tool("refund_context", {"order_id": "A-17"})
+
+    assert answer.structured_content is not None
+    assert [it["status"] for it in answer.structured_content["results"]] == ["ok", "timeout", "ok"]
+
+
+def test_the_recipe_in_the_documents_is_one() -> None:
+    for block in blocks_of("docs/configuration.md", "toml"):
+        assert parse_settings(block, environ={}).notices == ()
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/batches.md"])

@@ -16,6 +16,7 @@ _LEVELS: Mapping[str, KeyPath] = {
     "[defaults]": ("defaults",),
     "[upstreams.NAME]": ("upstreams", ""),
     "[upstreams.NAME.tools.TOOL]": ("upstreams", "", "tools", ""),
+    "[recipes.NAME]": ("recipes", ""),
     "[prefetch.NAME]": ("prefetch", ""),
 }
 _WANTED = {
