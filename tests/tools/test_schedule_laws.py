@@ -200,10 +200,15 @@ def test_with_parallel_off_calls_go_one_at_a_time_and_end_the_same(asking: Askin
 def assert_serial_where_not_cut_short(run: Run) -> None:
     """Whatever was not cut short is as it would have been, and the state is that of the writes that ran."""
     serial = one_by_one(run.asking.calls, World(), run.asking.serialize)
-    for identity, result in results_of(run).items():
-        if result != serial[identity]:
+    results = results_of(run)
+    for index, one in enumerate(run.asking.calls):
+        if results[one.id] != serial[one.id]:
+            result = results[one.id]
             assert isinstance(result, tuple)
             assert result[0] in CUT_SHORT
+            assert one.kind == "read" or index not in run.started_at or one.items is not None
+    cancelled = [command.index for _, _, commands in run.log for command in commands if isinstance(command, Cancel)]
+    assert all(run.asking.calls[index].kind == "read" for index in cancelled)
 
 
 @pytest.mark.parametrize("serialize", ["batch", "upstream", "resource"])
