@@ -82,14 +82,14 @@ def scan(
             found.to_fill = True
             found.data.append((value.value, depth - 1))
             continue
+        nodes += 1 + len(cast("dict[str, Any] | list[Any]", value))
+        if nodes > MAX_NODES:
+            return None, (Problem("TOO_LARGE", where, f"more than {MAX_NODES} values in the arguments of one call"),)
         if isinstance(value, dict):
             pending += _into_object(cast("dict[str, Any]", value), path, depth, found)
         elif isinstance(value, list):
             listed = cast("list[Any]", value)
             pending += [(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(listed) if isinstance(v, _NESTED)]
-        nodes += 1 + len(cast("dict[str, Any] | list[Any]", value))
-        if nodes > MAX_NODES:
-            return None, (Problem("TOO_LARGE", where, f"more than {MAX_NODES} values in the arguments of one call"),)
         if len(found.references) + len(found.problems) > MAX_REFERENCES:
             message = f"more than {MAX_REFERENCES} references in the arguments of one call"
             return None, (Problem("TOO_LARGE", where, message),)
