@@ -12,7 +12,7 @@ from headgate.server.cli import main
 from headgate.server.cli.machine import this_machine
 from headgate.server.clients.places import CLIENTS, Scope
 
-LIMIT_S = 30
+LIMIT_S = 50
 MOVED = ("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "HEADGATE_CONFIG")
 SAMPLES = Path(__file__).parent.parent / "clients" / "samples"
 

@@ -14,6 +14,7 @@ from headgate.server.cli.config import chosen_settings
 from headgate.server.cli.display import echo_json, on_terminal
 from headgate.server.cli.fault import Fault
 from headgate.server.cli.quiet import keep_log_quiet
+from headgate.server.cli.ready import until_known
 from headgate.server.cli.reply_view import Progress, echo_reply
 from headgate.server.gate import open_gate
 from headgate.server.settings import Settings
@@ -69,6 +70,7 @@ def _run(settings: Settings, request: Mapping[str, object], *, as_json: bool, re
 
 async def _reply(settings: Settings, request: Mapping[str, object], *, reads_only: bool, bar: bool) -> dict[str, Any]:
     async with open_gate(settings) as gate:
+        await until_known(gate, request)
         if not bar:
             return (await gate.run(request, reads_only=reads_only)).reply
         with Progress() as progress:
