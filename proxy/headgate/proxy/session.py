@@ -118,7 +118,7 @@ async def _agree_on_an_era(session: ClientSession, secrets: frozenset[str]) -> N
             return
     try:
         async with asyncio.timeout(HANDSHAKE_S):
-            await session.initialize()
+            await _initialize(session)
     except TimeoutError:
         raise UnavailableError(f"no answer to initialize in {HANDSHAKE_S:g} s") from None
     except ValidationError:
@@ -126,6 +126,16 @@ async def _agree_on_an_era(session: ClientSession, secrets: frozenset[str]) -> N
     except (MCPError, RuntimeError, ValueError) as refused:
         words = redacted(presentable(str(refused)), secrets)
         raise UnavailableError(f"it does not complete the MCP handshake: {words}") from None
+
+
+async def _initialize(session: ClientSession) -> None:
+    """Shake hands. An upstream that was slow to start may have taken the probe after all: then probe again."""
+    try:
+        await session.initialize()
+    except MCPError as refused:
+        if refused.code != types.UNSUPPORTED_PROTOCOL_VERSION:
+            raise
+        await session.discover()
 
 
 async def _watch_tools(session: ClientSession, opening: Opening) -> None:

@@ -65,6 +65,7 @@ class Upstream:
         self._known = asyncio.Event()
         self._verdict = asyncio.Event()
         self._stale = asyncio.Event()
+        self._closing = False
 
     @property
     def state(self) -> UpstreamState:
@@ -86,13 +87,19 @@ class Upstream:
         """Wait until it has been ready or has failed once."""
         await self._known.wait()
 
+    def close(self) -> None:
+        """Open no session any more. A session that breaks at that moment can swallow its owner's cancellation."""
+        self._closing = True
+
     async def run(self) -> None:
-        """Own the session, until cancelled."""
+        """Own the session, until closed and cancelled."""
         loop = asyncio.get_running_loop()
         wait_s = _FIRST_WAIT_S
         while True:
             opened_at = loop.time()
             reason = await self._one_session(opened_at)
+            if self._closing:
+                return
             was_ready = self._state == "ready"
             held = was_ready and loop.time() - opened_at > _HELD_S
             wait_s = _FIRST_WAIT_S if held else min(wait_s * 2, _LONGEST_WAIT_S)

@@ -36,7 +36,8 @@ class Upstreams:
             try:
                 yield
             finally:
-                for owner in owners:
+                for upstream, owner in zip(self._upstreams.values(), owners, strict=True):
+                    upstream.close()
                     owner.cancel()
 
     async def call(self, attempt: Attempt) -> Mapping[str, Any]:
