@@ -29,6 +29,15 @@ async def test_without_words_every_tool_is_found() -> None:
     assert len((await asked("find_tools")).structured_content["tools"]) == 2
 
 
+async def test_where_no_tool_fits_with_its_schema_the_names_are_told() -> None:
+    huge = {"name": "huge", "inputSchema": {"type": "object", "description": "x" * 10_000}}
+    async with gate_with(shop=Shop(definitions=[huge]), reply_limit=2_000) as gate, client_of(gate, "auto") as client:
+        result = await client.call_tool("find_tools", {"query": "huge"})
+
+    assert result.structured_content is not None
+    assert result.structured_content["tools"] == [{"name": "shop__huge", "class": "write"}]
+
+
 async def test_an_upstream_that_is_not_up_is_named_with_the_tools_found() -> None:
     async with gate_with(shop=Shop(), others={"stuck": never_up}) as gate, client_of(gate, "auto") as client:
         result = await client.call_tool("find_tools", {"query": "look"})

@@ -83,7 +83,11 @@ async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | N
     catalogue = gate.catalogue()
     recipes = gate.recipes.tools(catalogue)
     found = find_tools(catalogue, asked.query, asked.limit, recipes)
-    kept: Any = cut(found, gate.settings.headgate.reply_limit - _ROOM_FOR_FRAME).data
+    room = gate.settings.headgate.reply_limit - _ROOM_FOR_FRAME
+    kept: Any = cut(found, room).data
+    if not isinstance(kept, list):
+        # Not even the best fits with its schema: better the names of all than the beginning of one.
+        kept = cut([{"name": tool["name"], "class": tool["class"]} for tool in found], room).data
     answer: dict[str, Any] = {"tools": kept, "of": len(recipes) + len(catalogue.tools)}
     down = [
         {"upstream": upstream.name, "state": upstream.state, "reason": upstream.reason}
