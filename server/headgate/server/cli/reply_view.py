@@ -7,6 +7,7 @@ import click
 import orjson
 
 from headgate.server.cli.display import echo_table, plain, shortened
+from headgate.server.cli.plan_view import HEADINGS, planned_rows
 
 _DATA_WIDTH = 72
 
@@ -39,14 +40,16 @@ def echo_reply(reply: Mapping[str, Any]) -> None:
     """Print what came of each call, or was planned for it, and the summary below."""
     results = _listed(reply, "results")
     if reply.get("dry_run"):
-        rows = [_planned(result) for result in sorted(results, key=lambda result: int(result.get("stage", 0)))]
-        echo_table(("stage", "id", "tool", "class", "why", "waits for", "would fail with"), rows)
+        echo_table(HEADINGS, planned_rows(results))
     elif results:
         rows = [_ended(result) for result in results]
         echo_table(("id", "tool", "class", "status", "ms", "data or error"), rows, right=frozenset({"ms"}))
     for problem in _listed(reply, "problems"):
         click.echo(plain(f"{problem.get('code')}  {problem.get('where')}: {problem.get('message')}"))
     click.echo(plain(str(reply.get("summary", ""))))
+    if "critical_path" in reply:
+        path = " → ".join(map(str, _listed(reply, "critical_path")))
+        click.echo(plain(f"expected: {reply.get('expected_ms')} ms, as long as {path}"))
 
 
 def _listed(reply: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
@@ -61,17 +64,6 @@ def _ended(result: Mapping[str, Any]) -> tuple[str, ...]:
         str(result.get("status", "")),
         "" if duration is None else f"{duration:g}",
         shortened(said, _DATA_WIDTH),
-    )
-
-
-def _planned(result: Mapping[str, Any]) -> tuple[str, ...]:
-    waits = ", ".join(dict.fromkeys([*result.get("needs", ()), *result.get("after", ())]))
-    return (
-        str(result.get("stage", "")),
-        *_named(result),
-        str(result.get("why", "")),
-        waits,
-        shortened(_error(result), _DATA_WIDTH),
     )
 
 
