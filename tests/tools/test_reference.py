@@ -6,7 +6,7 @@ import pytest
 from tests.tools.building import ref
 
 from headgate.tools.fill import MAX_FILLED_BYTES, Filling, Unresolved, fill
-from headgate.tools.reference import MAX_REFERENCES, Template, scan
+from headgate.tools.reference import MAX_DEPTH, MAX_REFERENCES, Template, scan
 
 DATA: dict[str, Any] = {
     "o": {"id": "A-17", "n": 5, "none": None, "items": [{"sku": "x"}, {"sku": "y"}], "empty": []},
@@ -157,3 +157,13 @@ def test_what_was_asked_for_and_what_was_answered_stay_as_they_are() -> None:
     fill(template, Filling(DATA))
 
     assert repr((arguments, DATA)) == before
+
+
+@pytest.mark.parametrize(("levels", "codes"), [(MAX_DEPTH, []), (MAX_DEPTH + 1, ["TOO_DEEP"])])
+def test_arguments_are_so_deep_and_no_deeper_defaults_with_them(levels: int, codes: list[str]) -> None:
+    def deep(inner: Any, count: int) -> Any:
+        return inner if count == 0 else deep([inner], count - 1)
+
+    assert [problem.code for problem in scan({"x": deep(1, levels - 1)}, "a")[1]] == codes
+    assert [problem.code for problem in scan({"x": ref("o", default=deep(1, levels - 2))}, "a")[1]] == codes
+    assert [problem.code for problem in scan({"x": deep(ref("o"), levels - 2)}, "a")[1]] == codes

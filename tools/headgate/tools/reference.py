@@ -112,7 +112,7 @@ def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> 
         reference = _reference(value, path, found.problems)
         if reference is not None:
             found.references.append(reference)
-            found.data.append((value.get("default"), depth + 1))
+            found.data.append((value.get("default"), depth))
         return []
     if ITEM in value:
         found.to_fill = True
