@@ -45,10 +45,9 @@ def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
     ]
 
 
-def test_confirm_is_accepted_in_any_shape() -> None:
-    settings = read("[upstreams.u]\ncommand='x'\nconfirm='writes'\ntools.t.confirm=[1]\n")
-
-    assert [notice.split()[1] for notice in settings.notices] == ["upstreams.u.confirm", "upstreams.u.tools.t.confirm"]
+def test_a_guard_that_does_not_exist_yet_is_an_error_and_not_a_notice() -> None:
+    with pytest.raises(SettingsError, match="confirm: unknown key"):
+        read("[upstreams.u]\ncommand='x'\nconfirm=true\n")
 
 
 def test_an_empty_file_is_all_defaults() -> None:

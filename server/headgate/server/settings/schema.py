@@ -49,7 +49,6 @@ class Rules(Table):
     rate_limit: PerPeriod | None = None
     burst: Annotated[int, BeforeValidator(values.whole(1, values.FASTEST))] | None = None
     concurrency: Concurrency | None = None
-    confirm: Any = None
 
 
 class Tool(Rules):
