@@ -328,4 +328,4 @@ def _cut_short(why: Failure) -> Failure:
     """The end of a read in flight when the batch stops."""
     if why.code == "DEADLINE_EXCEEDED":
         return Failure("timeout", "TOOL_TIMEOUT", "no answer before the batch's timeout")
-    return why
+    return Failure("skipped", "CANCELLED", why.message.replace("before it started", "while it ran"))
