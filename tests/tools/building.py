@@ -45,7 +45,7 @@ def refuses_bad(tool: Tool, arguments: Mapping[str, Any]) -> str | None:
 
 def call(tool: str, identity: str | None = None, /, **fields: Any) -> dict[str, Any]:
     """One call; fields that the contract knows are the call's own, the rest are its arguments."""
-    own = {key: fields.pop(key) for key in ("depends_on", "select", "timeout_s") if key in fields}
+    own = {key: fields.pop(key) for key in ("depends_on", "select", "timeout_s", "for_each") if key in fields}
     return {"tool": tool, "arguments": fields, **own} | ({"id": identity} if identity else {})
 
 
@@ -84,6 +84,10 @@ def schedule_of(plan: Plan) -> Schedule:
 
 
 def words(plan: Plan, commands: list[Command]) -> list[str]:
-    """Commands as sentences: `start order`, `cancel ship`."""
+    """Commands as sentences: `start order`, `cancel ship`, `start each[2]`."""
     said = {Start: "start", Cancel: "cancel"}
-    return [f"{said[type(command)]} {plan.steps[command.index].call.id}" for command in commands]
+    return [f"{said[type(command)]} {plan.steps[command.index].call.id}{_item(command)}" for command in commands]
+
+
+def _item(command: Command) -> str:
+    return "" if command.item is None else f"[{command.item}]"

@@ -1,43 +1,15 @@
 """The machine that walks a plan, one situation at a time. The laws over any batch are in test_schedule_laws.py."""
 
 import pytest
-from tests.tools.building import call, plan_of, ref, schedule_of, words
+from tests.tools.building import call, plan_of, ref, schedule_of
+from tests.tools.playing import Play
 
 from headgate.tools.outcome import Answer, ErrorCode, Failure
-from headgate.tools.plan import Plan, Serialize
-from headgate.tools.schedule import Cancel, Cancelled, Ended, Expired, Schedule, Start
+from headgate.tools.plan import Serialize
+from headgate.tools.schedule import Cancel, Cancelled, Ended, Expired, Start
 
 NO = Failure("error", "TOOL_ERROR", "it says no")
 LOST = Failure("unknown", "OUTCOME_UNKNOWN", "no answer")
-
-
-class Play:
-    """A schedule driven by ids instead of numbers."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.schedule: Schedule = schedule_of(plan)
-        self.begun = words(plan, self.schedule.begin(0))
-        self._ids = [step.call.id for step in plan.steps]
-
-    def end(self, identity: str, result: Answer | Failure | None = None, now: float = 1) -> list[str]:
-        event = Ended(self._ids.index(identity), result or Answer({}), 0)
-        return words(self.plan, self.schedule.handle(event, now))
-
-    def became(self) -> dict[str, str]:
-        """The status, or the error code, of each call that has ended."""
-        ended = zip(self._ids, self.schedule.outcomes, strict=True)
-        return {
-            identity: "ok" if isinstance(outcome.result, Answer) else outcome.result.code
-            for identity, outcome in ended
-            if outcome is not None
-        }
-
-    def message(self, identity: str) -> str:
-        outcome = self.schedule.outcomes[self._ids.index(identity)]
-        assert outcome is not None
-        assert isinstance(outcome.result, Failure)
-        return outcome.result.message
 
 
 def test_reads_start_at_once() -> None:
