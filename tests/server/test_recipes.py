@@ -112,6 +112,61 @@ async def test_a_recipe_of_which_nothing_works_is_an_error() -> None:
         assert (await client.call_tool("none", {})).is_error
 
 
+async def test_within_a_batch_a_recipe_is_one_call_with_one_answer() -> None:
+    calls = [
+        {"id": "own", "tool": "shop__look", "arguments": {"tag": "t", "echo": "plain"}},
+        {"id": "ctx", "tool": "both", "arguments": {"tag": {"$from": "own", "path": "$.tag"}, "echo": "e"}},
+        {"id": "data", "tool": "both", "arguments": {"tag": "d", "echo": {"$from": "own", "path": "$.echo"}}},
+        {"id": "end", "tool": "shop__pay", "arguments": {"tag": {"$from": "ctx", "path": "$.second.tag"}}},
+    ]
+    async with gate_of(Shop()) as gate, client_of(gate, "auto") as client:
+        reply = (await client.call_tool("batch_call", {"calls": calls})).structured_content
+        assert reply is not None
+        part = {"batch_id": reply["batch_id"], "id": "ctx.first"}
+        first = (await client.call_tool("get_result", part)).structured_content
+
+    assert first is not None
+    assert first["data"] == {"tag": "t", "echo": "e"}
+    assert [(it["id"], it["class"], it["data"]) for it in reply["results"]] == [
+        ("own", "read", {"tag": "t", "echo": "plain"}),
+        ("ctx", "read", {"first": {"tag": "t", "echo": "e"}, "second": {"tag": "t"}}),
+        ("data", "read", {"first": {"tag": "d", "echo": "plain"}, "second": {"tag": "d"}}),
+        ("end", "write", {"tag": "t"}),
+    ]
+    assert reply["summary"].startswith("4 of 4 ok")
+
+
+async def test_what_an_upstream_answers_is_data_to_a_recipe_in_a_batch() -> None:
+    hostile = {"$from": "ctx.second", "path": "$.tag", "also": {"$param": "tag"}}
+    shop = Shop(results={"evil": text("", structuredContent={"value": hostile})})
+    calls = [
+        {"id": "evil", "tool": "shop__evil"},
+        {"id": "ctx", "tool": "both", "arguments": {"tag": "t", "echo": {"$from": "evil", "path": "$.value"}}},
+    ]
+    async with gate_of(shop) as gate:
+        reply = await gate.batch(calls)
+
+    assert reply["results"][1]["data"]["first"] == {"tag": "t", "echo": hostile}
+
+
+async def test_batch_read_takes_a_recipe_of_reads_and_refuses_one_with_a_write() -> None:
+    async with gate_of(Shop()) as gate, client_of(gate, "auto") as client:
+        reads = await client.call_tool("batch_read", {"calls": [{"tool": "both", "arguments": {"tag": "t"}}]})
+        write = await client.call_tool("batch_read", {"calls": [{"tool": "settle", "arguments": {"tag": "t"}}]})
+
+    assert not reads.is_error
+    assert write.is_error
+    assert write.structured_content is not None
+    assert [(it["code"], it["where"]) for it in write.structured_content["problems"]] == [("NOT_A_READ", "calls[0]")]
+
+
+async def test_right_after_the_start_a_recipe_in_a_batch_waits_for_its_upstreams() -> None:
+    async with gate_of(Shop(), others={"slow": never_up}) as gate:
+        reply = await gate.batch([{"tool": "both", "arguments": {"tag": "t"}}])
+
+    assert reply["outcome"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [

@@ -62,14 +62,14 @@ class BatchRun:
                 None if outcome.started_at is None else outcome.started_at - began,
                 outcome.ended_at - began,
             )
-            for step, outcome in zip(self.driver.plan.steps, self.driver.outcomes, strict=True)
+            for step, outcome in self.driver.plan.shown(self.driver.outcomes)
             if outcome is not None
         )
 
 
 def data_size(driver: Driver) -> int:
     """Bytes, as JSON, of what the calls of a batch gave back."""
-    results = (outcome.result for outcome in driver.outcomes if outcome is not None)
+    results = (outcome.result for _, outcome in driver.plan.shown(driver.outcomes) if outcome is not None)
     return sum(size_of(result.data) + size_of(result.blocks) for result in results if isinstance(result, Answer))
 
 

@@ -30,6 +30,7 @@ from headgate.tools.plan import Plan, make_plan, writes_in
 from headgate.tools.refusal import Refusal
 from headgate.tools.reply import refused
 from headgate.tools.rules import UpstreamRules
+from headgate.tools.splice import splice
 
 FIRST_OPENING_S = 5.0
 """How long a request waits, right after the start, for upstreams of which nothing is known yet."""
@@ -178,14 +179,12 @@ class Gate:
         batch = request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
         if isinstance(batch, Refusal):
             return batch
-        refusal = self.recipes.refused_in(batch)
-        if refusal is not None:
-            return refusal
         await self._know_tools_of(batch)
+        check = self._upstreams.check_arguments
         plan = make_plan(
-            batch,
+            splice(batch, self.settings.recipes, self.catalogue(), check, max_calls=settings.max_calls),
             self.catalogue(),
-            self._upstreams.check_arguments,
+            check,
             serialize=settings.serialize,
             one_by_one=not _in_parallel(settings.parallel),
         )
@@ -196,7 +195,8 @@ class Gate:
     async def _know_tools_of(self, batch: Batch) -> None:
         if self._upstreams.all_known:
             return
-        unknown = [call.tool for call in batch.calls if isinstance(self.catalogue().find(call.tool), NotFound)]
+        tools = self.recipes.tools_in(batch)
+        unknown = [tool for tool in tools if isinstance(self.catalogue().find(tool), NotFound)]
         if unknown:
             await self._upstreams.settled(self._first_opening_left(), self._opening_for(unknown))
 

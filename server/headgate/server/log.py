@@ -18,9 +18,10 @@ def log_batch(batch_id: str, driver: Driver) -> None:
     """One line for a batch that has ended: its id, its tools, durations, and outcome counts."""
     if not logger.isEnabledFor(logging.INFO):
         return
-    outcomes = [outcome for outcome in driver.outcomes if outcome is not None]
+    own = driver.plan.shown(driver.outcomes)
+    outcomes = [outcome for _, outcome in own if outcome is not None]
     counts = counted(outcomes)
-    tools = Counter(step.call.tool if step.tool is None else step.tool.qualified for step in driver.plan.steps)
+    tools = Counter(step.call.tool if step.tool is None else step.tool.qualified for step, _ in own)
     fields = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),

@@ -49,14 +49,11 @@ class Recipes:
             return Refusal((Problem("INVALID_REQUEST", "", wrong),))
         return Batch(expand(recipe, whole))
 
-    def refused_in(self, batch: Batch) -> Refusal | None:
-        """The refusal of a batch with a recipe in it."""
-        problems = [
-            Problem("NOT_SUPPORTED", f"calls[{place}].tool", f'the recipe "{call.tool}" is called by itself')
-            for place, call in enumerate(batch.calls)
-            if call.tool in self._recipes
-        ]
-        return Refusal(tuple(problems)) if problems else None
+    def tools_in(self, batch: Batch) -> list[str]:
+        """The names of the tools that the calls of `batch` are of, and those of its recipes."""
+        recipes = self._recipes
+        calls = (recipes[call.tool].calls if call.tool in recipes else (call,) for call in batch.calls)
+        return [call.tool for some in calls for call in some]
 
     def faults(self, catalogue: Catalogue) -> tuple[str, ...]:
         """What `catalogue` has against the recipes, as far as it can be known before they run; a sentence each."""

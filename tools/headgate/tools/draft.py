@@ -1,7 +1,7 @@
 """Looking at each call of a batch by itself: its tool, what it refers to, what is wrong with it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.tools.batch import OWN_TOOLS, Call
@@ -13,6 +13,7 @@ from headgate.tools.outcome import Failure
 from headgate.tools.reference import FROM, Reference, Template, scan
 from headgate.tools.refusal import Problem
 from headgate.tools.rules import ToolClass
+from headgate.tools.splice import Inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Draft:
     """Calls that it does not wait for."""
     upstream: str
     """The upstream that it is meant for, also where that has no such tool; empty where the name says nothing of it."""
+    inside: Inside | None = None
+    """What it is to a recipe."""
 
     @property
     def kind(self) -> ToolClass:
@@ -78,6 +81,18 @@ class Drafting:
             return Draft(call, asked, self._unfit(tool, call), *waits, tool.upstream)
         self._check_speculation(asked, where)
         return Draft(call, asked, self._fault_of(asked), *waits, tool.upstream)
+
+    def draft_inside(self, where: str, call: Call, inside: Inside) -> Draft:
+        """Look at `call`, which a recipe put into the place `where`."""
+        if inside.role == "part":
+            return replace(self.draft(where, call), inside=inside)
+        if call.select is not None:
+            self.problems.extend(_bad_paths(call, where))
+        template = scan(call.arguments, where)[0] if inside.role == "params" else None
+        needs, soft, guesses = self._waits_of(call, [*_references(template)], where)
+        parts = self._positions_of(inside.parts)
+        asked = Asked(call, inside.recipe, template, None)
+        return Draft(call, asked, inside.fault, needs, soft + parts, guesses, "", inside)
 
     def _unfit(self, tool: Tool, call: Call) -> Failure | None:
         wrong = self.check_arguments(tool, call.arguments)

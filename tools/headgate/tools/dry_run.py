@@ -19,9 +19,11 @@ def dry_run(plan: Plan, batch_id: str, typical_s: Callable[[Tool], float | None]
     ids = [step.call.id for step in plan.steps]
     stages = plan.stages()
     stage_of = {index: number for number, stage in enumerate(stages, 1) for index in stage}
-    reads = sum(step.kind == "read" for step in plan.steps)
+    kinds = [step.kind for step in plan.steps if step.inside is None or step.inside.sends]
+    reads = kinds.count("read")
     faults = sum(step.fault is not None for step in plan.steps)
-    summary = f"{len(ids)} calls in {len(stages)} stages, {reads} reads and {len(ids) - reads} writes; nothing has run"
+    counts = f"{reads} reads and {len(kinds) - reads} writes"
+    summary = f"{len(kinds)} calls in {len(stages)} stages, {counts}; nothing has run"
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": "ok",
@@ -36,7 +38,7 @@ def dry_run(plan: Plan, batch_id: str, typical_s: Callable[[Tool], float | None]
 
 def _expected(plan: Plan, ids: list[str], typical_s: Callable[[Tool], float | None]) -> dict[str, Any]:
     """The expected time of the batch, that of its calls one by one, and its critical path; nothing if unknown."""
-    known = [None if step.tool is None else typical_s(step.tool) for step in plan.steps]
+    known = [_typical_s(step, typical_s) for step in plan.steps]
     durations = [duration for duration in known if duration is not None]
     if len(durations) < len(known):
         return {}
@@ -53,6 +55,12 @@ def _expected(plan: Plan, ids: list[str], typical_s: Callable[[Tool], float | No
         at = behind[at]
     whole = {"expected_ms": round(max(ends_s.values()) * 1000), "expected_serial_ms": round(sum(durations) * 1000)}
     return {**whole, "critical_path": path[::-1]}
+
+
+def _typical_s(step: Step, typical_s: Callable[[Tool], float | None]) -> float | None:
+    if step.inside is not None and not step.inside.sends:
+        return 0.0
+    return None if step.tool is None else typical_s(step.tool)
 
 
 def _planned(step: Step, stage: int, ids: list[str]) -> dict[str, Any]:

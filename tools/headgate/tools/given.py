@@ -1,7 +1,7 @@
 """Values that are data from the start, whatever they look like."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +13,8 @@ class Given:
     """
 
     value: dict[str, Any] | list[Any]
+
+
+def opaque(value: Any) -> Any:
+    """`value` as data: nothing but an object or a list could be taken for anything else."""
+    return Given(cast("dict[str, Any] | list[Any]", value)) if isinstance(value, dict | list) else value

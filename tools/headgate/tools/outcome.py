@@ -1,5 +1,6 @@
 """What can become of one call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,6 +62,9 @@ class Outcome:
     coalesced: bool = False
     """Whether an identical call that was on its way already answered it too."""
 
+    parts: "Mapping[str, Outcome] | None" = None
+    """What became of each call of a recipe, by name."""
+
     @property
     def ok(self) -> bool:
         """Whether the call was answered."""
@@ -74,6 +78,8 @@ class Outcome:
     @property
     def serial_s(self) -> float:
         """Seconds that it would have taken one by one."""
+        if self.parts is not None:
+            return sum(part.serial_s for part in self.parts.values())
         return self.duration_s if self.items is None else sum(item.duration_s for item in self.items)
 
     @property

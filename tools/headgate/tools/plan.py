@@ -5,7 +5,7 @@ been made: as listed, but a call that waits for a later one stands right behind 
 write chain and the read/write barriers, so a plan has no cycle but those that the request itself asks for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +14,11 @@ from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.draft import Draft, Drafting
 from headgate.tools.filling import Asked, CheckArguments
 from headgate.tools.order import cycle_in, serial_order
-from headgate.tools.outcome import Failure
+from headgate.tools.outcome import Failure, Outcome
 from headgate.tools.refusal import Problem, Refusal
 from headgate.tools.rules import ToolClass
 from headgate.tools.scope import Barriers, Scope, scope_of
+from headgate.tools.splice import Inside, Spliced
 
 Serialize = Literal["batch", "upstream", "resource"]
 _WHOLE_BATCH = Scope("")
@@ -41,6 +42,18 @@ class Step:
     """For a write, the chain that it belongs to."""
     fault: Failure | None
     """Why it cannot run, where that is known already."""
+    inside: Inside | None = None
+    """What it is to a recipe."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is one of the request's own calls, and has an envelope."""
+        return self.inside is None or self.inside.shown
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it is the call of a recipe, which ends when the recipe's calls have."""
+        return self.inside is not None and self.inside.role == "gather"
 
     @property
     def tool(self) -> Tool | None:
@@ -62,6 +75,21 @@ class Plan:
     order: tuple[int, ...]
     """The positions of the steps in the order in which they would have been made one by one."""
 
+    def shown(self, outcomes: Sequence[Outcome | None]) -> list[tuple[Step, Outcome | None]]:
+        """The request's own calls, in its order, and what became of each."""
+        return [pair for pair in zip(self.steps, outcomes, strict=True) if pair[0].shown]
+
+    def parts_of(self, index: int) -> range:
+        """The steps that the one at `index`, the call of a recipe, gathers from: they stand right before it."""
+        inside = self.steps[index].inside
+        return range(index - (0 if inside is None else len(inside.parts)), index)
+
+    def entry_of(self, index: int) -> int | None:
+        """The step that holds the arguments of the recipe called at `index`, where they are not known before."""
+        entry = self.parts_of(index).start - 1
+        inside = self.steps[entry].inside if entry >= 0 else None
+        return entry if inside is not None and inside.role == "params" else None
+
     def stages(self) -> tuple[tuple[int, ...], ...]:
         """The steps by how many others each must wait for in a row: what one stage holds can run at once."""
         depth: dict[int, int] = {}
@@ -75,31 +103,44 @@ class Plan:
 
 
 def make_plan(
-    batch: Batch,
+    asked: Batch | Spliced,
     catalogue: Catalogue,
     check_arguments: CheckArguments,
     *,
     serialize: Serialize = "batch",
     one_by_one: bool = False,
 ) -> Plan | Refusal:
-    """The plan of `batch`, or everything that is wrong with it. With `one_by_one`, each call waits for the last."""
-    positions = {call.id: index for index, call in enumerate(batch.calls)}
-    drafting = Drafting(catalogue, check_arguments, positions)
-    if len(positions) < len(batch.calls):
+    """The plan of a batch, or everything that is wrong with it. With `one_by_one`, each call waits for the last."""
+    spliced = Spliced.plain(asked) if isinstance(asked, Batch) else asked
+    batch, calls, places = spliced.batch, spliced.calls, spliced.places
+    positions = {call.id: index for index, call in enumerate(calls)}
+    drafting = Drafting(catalogue, check_arguments, positions, spliced.problems)
+    if len(positions) < len(calls):
         drafting.problems.extend(_duplicates(batch))
-    drafting.problems.extend(_bad_groups(batch) if batch.groups else ())
-    drafts = [drafting.draft(f"calls[{index}]", call) for index, call in enumerate(batch.calls)]
+    drafting.problems.extend(_bad_groups(batch, calls) if batch.groups else ())
+    drafts = _drafts(drafting, spliced)
     problems = drafting.problems
     waits = [draft.waits for draft in drafts]
     free = not any(waits)
     cycle = () if free else cycle_in(waits)
     if cycle:
-        names = " → ".join(batch.calls[index].id for index in cycle)
-        problems.append(Problem("CYCLE", f"calls[{cycle[0]}]", f"these calls wait for each other: {names}"))
+        names = " → ".join(calls[index].id for index in cycle)
+        problems.append(Problem("CYCLE", places[cycle[0]], f"these calls wait for each other: {names}"))
     if problems:
-        return Refusal(tuple(problems))
+        return Refusal(tuple(dict.fromkeys(problems)))
     order = tuple(range(len(drafts))) if free else serial_order(waits)
     return Plan(batch, _steps(drafts, order, serialize, one_by_one=one_by_one), order)
+
+
+def _drafts(drafting: Drafting, spliced: Spliced) -> list[Draft]:
+    """A look at each call; where one's recipe put it there, as what it is to that."""
+    insides = spliced.insides
+    if not insides:
+        return [drafting.draft(place, call) for place, call in zip(spliced.places, spliced.calls, strict=True)]
+    return [
+        drafting.draft_inside(place, call, insides[index]) if index in insides else drafting.draft(place, call)
+        for index, (place, call) in enumerate(zip(spliced.places, spliced.calls, strict=True))
+    ]
 
 
 def _duplicates(batch: Batch) -> Iterable[Problem]:
@@ -110,8 +151,8 @@ def _duplicates(batch: Batch) -> Iterable[Problem]:
             yield Problem("DUPLICATE_ID", f"calls[{index}].id", message)
 
 
-def _bad_groups(batch: Batch) -> Iterable[Problem]:
-    labels = {call.parallel_group for call in batch.calls}
+def _bad_groups(batch: Batch, calls: Iterable[Call]) -> Iterable[Problem]:
+    labels = {call.parallel_group for call in calls}
     for label in batch.groups:
         if label not in labels:
             message = f'no call has the parallel_group "{label}"'
@@ -120,9 +161,10 @@ def _bad_groups(batch: Batch) -> Iterable[Problem]:
 
 def writes_in(plan: Plan) -> Refusal | None:
     """The refusal of a batch that may hold reads only, where it holds anything else."""
+    own = (step for step in plan.steps if step.shown)
     problems = [
         Problem("NOT_A_READ", f"calls[{index}]", _not_a_read(step))
-        for index, step in enumerate(plan.steps)
+        for index, step in enumerate(own)
         if step.kind == "write"
     ]
     return Refusal(tuple(problems)) if problems else None
@@ -151,7 +193,9 @@ def _steps(drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *,
             after = tuple(sorted({*draft.soft, *earlier}.difference(draft.needs)))
         if guesses:
             guesses = tuple(guess for guess in guesses if guess not in after)
-        steps[index] = Step(draft.call, draft.asked, draft.kind, draft.needs, after, guesses, chain, draft.fault)
+        steps[index] = Step(
+            draft.call, draft.asked, draft.kind, draft.needs, after, guesses, chain, draft.fault, draft.inside
+        )
     return tuple(steps[index] for index in range(len(drafts)))
 
 
@@ -165,6 +209,8 @@ class _Ordering:
 
     def place(self, index: int, draft: Draft) -> tuple[list[int], Scope | None]:
         """The calls that the next one waits for because of its place, and, for a write, its chain."""
+        if draft.inside is not None and not draft.inside.sends:
+            return [], None
         if draft.kind == "read" and draft.asked is not None:
             return self._barriers.read(index, scope_of(draft.asked.tool, draft.call.arguments)), None
         chain = _chain_of(draft, self._serialize)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from headgate.tools.batch import Call
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
-from headgate.tools.given import Given
+from headgate.tools.given import opaque
 from headgate.tools.rules import ToolClass, ToolRules
 
 PARAM = "$param"
@@ -27,6 +27,14 @@ class Recipe:
     params: Mapping[str, Mapping[str, Any]]
     """The JSON Schema of each; one with a `default` need not be given."""
     calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What a param is given as that is known in the course of a batch only."""
+
+    reference: dict[str, Any]
+    """To the value."""
 
 
 def input_schema(recipe: Recipe) -> dict[str, Any]:
@@ -69,10 +77,33 @@ def _classified(recipe: Recipe, catalogue: Catalogue) -> tuple[ToolClass, str]:
     return "read", "each of its calls is a read"
 
 
+def missing(recipe: Recipe, arguments: Mapping[str, Any]) -> str | None:
+    """Which params are not among `arguments`, as a sentence, for where a schema cannot be judged by."""
+    names = [f'"{name}"' for name in recipe.params if name not in arguments]
+    return f"{recipe.name} needs {', '.join(names)}" if names else None
+
+
+def params_in_defaults(recipe: Recipe) -> frozenset[str]:
+    """The params that are part of a reference's default, which has to be known when a batch starts."""
+    found: set[str] = set()
+    pending: list[tuple[Any, bool]] = [(call.arguments, False) for call in recipe.calls]
+    while pending:
+        value, within = pending.pop()
+        if isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            if PARAM in fields and within:
+                found.add(fields[PARAM])
+            pending += [(it, within or (key == _DEFAULT and _FROM in fields)) for key, it in fields.items()]
+        elif isinstance(value, list):
+            pending += [(it, within) for it in cast("list[Any]", value)]
+    return frozenset(found)
+
+
 def expand(recipe: Recipe, arguments: Mapping[str, Any], prefix: str = "") -> tuple[Call, ...]:
     """The recipe's calls with `arguments`, one for each of its params, in their places as data.
 
-    `prefix` stands before each id, so that the calls can be put among others.
+    What is `Later` cannot be part of a default: see `params_in_defaults`. `prefix` stands before each id, so that the
+    calls can be put among others.
     """
     filling = _Filling(arguments, prefix)
     return tuple(
@@ -99,16 +130,21 @@ class _Filling:
         if isinstance(value, dict):
             found = cast("dict[str, Any]", value)
             if PARAM in found:
-                return _opaque(self.arguments[found[PARAM]])
+                return self._param(found)
             return self._reference(found) if _FROM in found else {key: self.of(it) for key, it in found.items()}
         if isinstance(value, list):
             return [self.of(inner) for inner in cast("list[Any]", value)]
         return value
 
+    def _param(self, found: Mapping[str, Any]) -> Any:
+        value = self.arguments[found[PARAM]]
+        return value.reference if isinstance(value, Later) else opaque(value)
+
     def items(self, value: list[Any] | dict[str, Any]) -> Any:
         """What `for_each` says; the items of a param are data each."""
         if isinstance(value, dict) and PARAM in value:
-            return [_opaque(item) for item in self.arguments[value[PARAM]]]
+            items = self.arguments[value[PARAM]]
+            return items.reference if isinstance(items, Later) else [opaque(item) for item in items]
         return self.of(value)
 
     def _reference(self, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +165,3 @@ class _Filling:
         if isinstance(value, list):
             return [self._data(inner) for inner in cast("list[Any]", value)]
         return value
-
-
-def _opaque(value: Any) -> Any:
-    return Given(cast("dict[str, Any] | list[Any]", value)) if isinstance(value, dict | list) else value

@@ -61,9 +61,10 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
     A call that has no outcome yet is `pending`.
     """
     blocks: list[dict[str, Any]] = []
-    results = [_envelope(step, outcome, blocks) for step, outcome in zip(plan.steps, outcomes, strict=True)]
-    counts = counted(outcomes)
-    serial_s = sum(outcome.serial_s for outcome in outcomes if outcome is not None)
+    own = plan.shown(outcomes)
+    results = [_envelope(step, outcome, blocks) for step, outcome in own]
+    counts = counted([outcome for _, outcome in own])
+    serial_s = sum(outcome.serial_s for _, outcome in own if outcome is not None)
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),
@@ -73,7 +74,7 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
         "serial_ms": _ms(serial_s),
         "results": results,
     }
-    for step, envelope in zip(plan.steps, results, strict=True):
+    for (step, _), envelope in zip(own, results, strict=True):
         if "data" in envelope and step.tool is not None and step.tool.rules.result_limit is not None:
             _shorten(envelope, step.tool.rules.result_limit)
     text = to_json(body)
@@ -103,20 +104,21 @@ def outcome_of(counts: Mapping[str, int]) -> str:
 
 def summary_of(plan: Plan, outcomes: Sequence[Outcome | None], duration_s: float, serial_s: float) -> str:
     """One line for the model: how many, how long, how long it would have taken, and what failed."""
-    ok = sum(outcome is not None and outcome.ok for outcome in outcomes)
-    text = f"{ok} of {len(outcomes)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
-    if ok == len(outcomes):
+    own = plan.shown(outcomes)
+    ok = sum(outcome is not None and outcome.ok for _, outcome in own)
+    text = f"{ok} of {len(own)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
+    if ok == len(own):
         hint = hint_of(plan, outcomes, duration_s)
         return f"{text}. {hint}" if hint else text
     failed = [
         f"{step.call.id}: {outcome.result.code}"
-        for step, outcome in zip(plan.steps, outcomes, strict=True)
+        for step, outcome in own
         if outcome is not None and isinstance(outcome.result, Failure)
     ]
     named = failed[:MAX_NAMED_FAILURES]
     if len(failed) > len(named):
         named.append(f"and {len(failed) - len(named)} more")
-    pending = sum(outcome is None for outcome in outcomes)
+    pending = sum(outcome is None for _, outcome in own)
     if pending:
         named.append(f"{pending} still running: get_result has them later")
     return f"{text}. {', '.join(named)}"
@@ -147,6 +149,8 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
             envelope["retryable"] = True
         if outcome.items is not None:
             envelope["data"] = [_data_of(item) for item in outcome.items]
+        if outcome.parts is not None and any(part.ok for part in outcome.parts.values()):
+            envelope["data"] = {name: _data_of(part) for name, part in outcome.parts.items()}
     if outcome.items is not None:
         envelope["items"] = _items_of(step, outcome.items)
     return envelope
@@ -169,6 +173,8 @@ def _items_of(step: Step, items: Sequence[Outcome]) -> dict[str, Any]:
 
 def is_retryable(failure: Failure, step: Step) -> bool:
     """Whether the same call, sent again, may succeed without being applied twice."""
+    if step.gathers and step.kind == "write":
+        return False  # a write in it may have been applied, whatever failed
     return failure.code in RETRYABLE or (failure.code == "UPSTREAM_ERROR" and step.kind == "read")
 
 

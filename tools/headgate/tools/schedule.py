@@ -11,6 +11,7 @@ Laws, each of them a property in the tests:
 6. Nothing starts after the deadline, or after the batch was cancelled.
 7. With capacity for all, the makespan is the critical path of the plan.
 
+The calls of a recipe are calls of their own; the call of it sends nothing and ends with the last of them.
 A call with `for_each` is one call to these laws: a fan (`fan.py`) decides about its items. A read that speculates is
 sent at once with its defaults; its answer counts once the calls that it guesses about have ended and the guess was
 right, else it is stopped, forgotten, and sent again.
@@ -27,6 +28,7 @@ from typing import Any
 
 from headgate.tools.fan import Fan
 from headgate.tools.filling import CheckArguments, arguments_of
+from headgate.tools.gather import gathered
 from headgate.tools.guesses import Guesses, same_arguments
 from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.plan import Plan, Step
@@ -212,6 +214,10 @@ class Schedule:
             return ()
         if self._guesses.open(index):
             self._guesses.guess(index, decision[0])
+        inside = self._plan.steps[index].inside
+        if inside is not None and not inside.sends:
+            self._end(index, Outcome(Answer(decision[0]), now))
+            return ()
         return self._launch(index, decision, now)
 
     def _launch(self, index: int, arguments: Sequence[Mapping[str, Any]], now: float) -> Sequence[Command]:
@@ -293,17 +299,36 @@ class Schedule:
         self._guesses.know(index)
         for dependent in self._dependents[index]:
             self._missing[dependent] -= 1
-            if self._missing[dependent] == 0:
+            if self._missing[dependent] > 0:
+                continue
+            if self._plan.steps[dependent].gathers:
+                self._gather(dependent, outcome.ended_at)
+            else:
                 heappush(self._ready, self._turn[dependent])
+
+    def _gather(self, index: int, now: float) -> None:
+        """End the call of a recipe with the last of its parts: it sends nothing, so nothing keeps it from ending."""
+        entry = self._plan.entry_of(index)
+        entered = None if entry is None else self._outcomes[entry]
+        if entered is not None and not entered.ok:
+            self._end(index, Outcome(entered.result, now))
+            return
+        parts: dict[str, Outcome] = {}
+        for part in self._plan.parts_of(index):
+            outcome = self._outcomes[part]
+            if outcome is not None:
+                parts[self._plan.steps[part].call.id.partition(".")[2]] = outcome
+        self._end(index, gathered(parts, now))
 
     def _stop(self, why: Failure, now: float) -> list[Command]:
         """Start nothing more and end the reads in flight. A write in flight goes on: its outcome must be known."""
         self._over = self._over or why
         commands: list[Command] = []
         for index in self._plan.order:
-            if self._state[index] is _State.WAITING:
+            step = self._plan.steps[index]
+            if self._state[index] is _State.WAITING and not step.gathers:
                 self._end(index, Outcome(self._over, now))
-            elif self._state[index] is _State.IN_FLIGHT and self._plan.steps[index].kind == "read":
+            elif self._state[index] is _State.IN_FLIGHT and step.kind == "read":
                 commands += self._cut_short(index, _cut_short(why), now)
         return commands
 

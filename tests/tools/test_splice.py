@@ -1,0 +1,390 @@
+"""Recipes within a batch: their calls in the place of the call of them, and one answer gathered from these."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.tools.building import CATALOGUE, batch_of, call, ref
+
+from headgate.proxy.arguments import ArgumentChecker
+from headgate.tools.dry_run import dry_run
+from headgate.tools.outcome import Answer, Failure, Outcome
+from headgate.tools.plan import Plan, make_plan, writes_in
+from headgate.tools.recipe import Recipe
+from headgate.tools.refusal import Refusal
+from headgate.tools.reply import reply_to
+from headgate.tools.schedule import Cancelled, Command, Ended, Expired, Schedule, Start
+from headgate.tools.splice import splice
+
+CHECK = ArgumentChecker().check
+KEY = {"$param": "key"}
+
+
+def recipe(name: str, *calls: dict[str, Any], **params: Mapping[str, Any]) -> Recipe:
+    return Recipe(name, name, params, batch_of(*calls).calls)
+
+
+LOOK = recipe(
+    "look",
+    call("a.get", "x", k=KEY),
+    call("b.get", "y", of=ref("x", "$.v"), n={"$param": "n"}),
+    key={"type": "string"},
+    n={"type": "integer", "default": 3},
+)
+PAY = recipe(
+    "pay", call("a.get", "x", k=KEY), call("b.put", "w", k=ref("x", "$.v")), call("a.get", "z", k="other"), key={}
+)
+FALL = recipe("fall", call("a.get", "x"), call("b.get", "y", of=ref("x", "$.no", default=KEY)), key={})
+EACH = recipe("each", {**call("a.get", "x", k={"$item": "$"}), "for_each": {"$param": "keys"}}, keys={"type": "array"})
+RECIPES = {it.name: it for it in (LOOK, PAY, FALL, EACH)}
+
+
+def planned(*calls: dict[str, Any], one_by_one: bool = False, max_calls: int = 20, **options: Any) -> Plan | Refusal:
+    spliced = splice(batch_of(*calls, **options), RECIPES, CATALOGUE, CHECK, max_calls=max_calls)
+    return make_plan(spliced, CATALOGUE, CHECK, one_by_one=one_by_one)
+
+
+def plan_of(*calls: dict[str, Any], **options: Any) -> Plan:
+    plan = planned(*calls, **options)
+    assert isinstance(plan, Plan), plan
+    return plan
+
+
+def problems_of(*calls: dict[str, Any], **options: Any) -> list[tuple[str, str]]:
+    refusal = planned(*calls, **options)
+    assert isinstance(refusal, Refusal), refusal
+    return [(problem.code, problem.where) for problem in refusal.problems]
+
+
+class Run:
+    """A plan under way: what is in flight, and what each call went out with."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.schedule = Schedule(plan, CHECK)
+        self.sent: dict[str, Mapping[str, Any]] = {}
+        self.flying: dict[str, tuple[int, int | None]] = {}
+        self._note(self.schedule.begin(0))
+
+    def end(self, name: str, result: Any = None) -> None:
+        index, item = self.flying.pop(name)
+        answer = result if isinstance(result, Failure) else Answer(result)
+        self._note(self.schedule.handle(Ended(index, answer, 0.0, item=item), 1))
+
+    def tell(self, event: Expired | Cancelled) -> None:
+        self._note(self.schedule.handle(event, 1))
+
+    def _note(self, commands: list[Command]) -> None:
+        for command in commands:
+            name = self.plan.steps[command.index].call.id + ("" if command.item is None else f"[{command.item}]")
+            if isinstance(command, Start):
+                self.sent[name] = command.arguments
+                self.flying[name] = (command.index, command.item)
+            else:
+                del self.flying[name]
+
+    def results(self) -> dict[str, Any]:
+        """What the request's own calls gave: their data, or how they failed; calls that have not ended are left out."""
+        own = self.plan.shown(self.schedule.outcomes)
+        return {step.call.id: _said(outcome) for step, outcome in own if outcome is not None}
+
+
+def _said(outcome: Outcome) -> Any:
+    result = outcome.result
+    return result.data if isinstance(result, Answer) else (result.code, result.message)
+
+
+FAILS = Failure("error", "TOOL_ERROR", "no such order")
+UNKNOWN = Failure("unknown", "OUTCOME_UNKNOWN", "no answer")
+
+
+def test_a_recipes_calls_run_as_the_batchs_own_and_one_answer_comes_back() -> None:
+    run = Run(plan_of(call("look", "ctx", key="A-17"), call("a.list", "mine")))
+
+    assert run.sent == {"ctx.x": {"k": "A-17"}, "mine": {}}
+    run.end("ctx.x", {"v": 7})
+    assert run.sent["ctx.y"] == {"of": 7, "n": 3}
+    run.end("mine", "m")
+    run.end("ctx.y", "why")
+    assert run.schedule.done
+    assert run.results() == {"ctx": {"x": {"v": 7}, "y": "why"}, "mine": "m"}
+
+
+def test_the_same_recipe_can_be_called_twice() -> None:
+    run = Run(plan_of(call("look", "one", key="1"), call("look", "two", key="2")))
+
+    assert run.sent == {"one.x": {"k": "1"}, "two.x": {"k": "2"}}
+
+
+def test_what_a_recipe_is_given_by_a_reference_is_data_and_what_it_takes() -> None:
+    run = Run(plan_of(call("a.list", "s"), call("look", "ctx", key=ref("s", "$.k"), n=4)))
+
+    assert [*run.sent] == ["s"]
+    run.end("s", {"k": "$from"})
+    assert run.sent["ctx.x"] == {"k": "$from"}
+    run.end("ctx.x", {"v": {"$from": "s", "path": "$"}})
+    assert run.sent["ctx.y"] == {"of": {"$from": "s", "path": "$"}, "n": 4}
+
+
+@pytest.mark.parametrize("value", [{"$from": "s", "path": "$"}, 5, None, ["A-17"]])
+def test_a_reference_to_something_else_than_a_recipe_takes_fails_it_before_anything_is_sent(value: Any) -> None:
+    run = Run(plan_of(call("a.list", "s"), call("look", "ctx", key=ref("s", "$.k"))))
+    run.end("s", {"k": value})
+
+    assert run.schedule.done
+    assert [*run.sent] == ["s"]
+    code, message = run.results()["ctx"]
+    assert code == "INVALID_ARGUMENTS"
+    assert message.startswith("look does not take these arguments: key: ")
+
+
+def test_a_recipe_whose_reference_finds_nothing_ends_as_any_call_would() -> None:
+    run = Run(
+        plan_of(call("a.list", "s"), call("look", "ctx", key=ref("s", "$.no")), call("look", "d", key=ref("ctx")))
+    )
+    run.end("s", {})
+
+    assert run.results()["ctx"] == ("REFERENCE_NOT_FOUND", '"$.no" finds nothing in the data of "s"')
+    assert run.results()["d"] == ("DEPENDENCY_FAILED", 'needs "ctx", which ended REFERENCE_NOT_FOUND')
+
+
+def test_a_list_that_is_known_later_is_what_a_recipe_runs_for_each_of() -> None:
+    run = Run(plan_of(call("a.list", "s"), call("each", "e", keys=ref("s", "$.keys"))))
+    run.end("s", {"keys": ["p", {"$item": "$"}]})
+
+    assert (run.sent["e.x[0]"], run.sent["e.x[1]"]) == ({"k": "p"}, {"k": {"$item": "$"}})
+    run.end("e.x[0]", 1)
+    run.end("e.x[1]", 2)
+    assert run.results()["e"] == {"x": [1, 2]}
+
+
+def test_other_calls_refer_to_what_a_recipe_gathered_and_wait_for_it() -> None:
+    run = Run(
+        plan_of(
+            call("a.list", "first"),
+            call("look", "ctx", key="k", depends_on=["first"]),
+            call("b.list", "last", v=ref("ctx", "$.y.total")),
+        )
+    )
+    assert [*run.sent] == ["first"]
+    run.end("first")
+    run.end("ctx.x", {"v": 1})
+    assert "last" not in run.sent
+    run.end("ctx.y", {"total": 9})
+    assert run.sent["last"] == {"v": 9}
+
+
+def test_a_failure_within_names_its_call_and_leaves_the_rest() -> None:
+    plan = plan_of(call("look", "ctx", key="k"), call("b.list", "last", v=ref("ctx", "$.y")))
+    run = Run(plan)
+    run.end("ctx.x", {"v": 1})
+    run.end("ctx.y", FAILS)
+
+    assert run.results()["ctx"] == ("TOOL_ERROR", "y: no such order")
+    assert run.results()["last"] == ("DEPENDENCY_FAILED", 'needs "ctx", which ended TOOL_ERROR')
+    ctx, _ = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body["results"]
+    assert ctx["data"] == {"x": {"v": 1}, "y": None}
+
+
+def test_the_first_cause_is_named_and_not_what_followed_from_it() -> None:
+    run = Run(plan_of(call("look", "ctx", key="k")))
+    run.end("ctx.x", FAILS)
+
+    assert run.results() == {"ctx": ("TOOL_ERROR", "2 of 2 calls did not end ok; x: no such order")}
+
+
+def test_a_write_that_may_have_been_applied_is_what_a_recipe_tells_first() -> None:
+    plan = plan_of(call("pay", "p", key="k"))
+    run = Run(plan)
+    run.end("p.z", FAILS)
+    run.end("p.x", {"v": 1})
+    run.end("p.w", UNKNOWN)
+
+    assert run.results() == {"p": ("OUTCOME_UNKNOWN", "2 of 3 calls did not end ok; w: no answer")}
+    (envelope,) = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body["results"]
+    assert (envelope["status"], envelope["class"]) == ("unknown", "write")
+
+
+@pytest.mark.parametrize(("name", "retryable"), [("look", True), ("pay", False)])
+def test_only_a_recipe_of_reads_may_be_sent_again(name: str, retryable: bool) -> None:  # noqa: FBT001
+    plan = plan_of(call(name, "r", key="k"))
+    run = Run(plan)
+    run.end("r.x", Failure("timeout", "TOOL_TIMEOUT", "no answer in 1 s"))
+    for left in [*run.flying]:
+        run.end(left)
+
+    (envelope,) = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body["results"]
+    assert envelope.get("retryable", False) is retryable
+
+
+def test_the_writes_of_a_recipe_keep_their_place_among_all_others() -> None:
+    run = Run(plan_of(call("b.put", "before"), call("pay", "p", key="k"), call("b.get", "after"), call("a.put", "w")))
+
+    assert set(run.sent) == {"before", "p.x", "p.z"}
+    run.end("p.x", {"v": 1})
+    run.end("p.z")
+    run.end("before")
+    assert "p.w" in run.sent
+    assert "after" not in run.sent
+    run.end("p.w", FAILS)
+    assert run.results()["w"] == ("CHAIN_HALTED", 'not sent: the write "p.w" did not end ok')
+    assert "after" in run.sent
+
+
+@pytest.mark.parametrize("event", [Expired(), Cancelled()])
+def test_a_recipe_with_a_write_in_flight_is_pending_when_the_batch_is_over(event: Expired | Cancelled) -> None:
+    run = Run(plan_of(call("pay", "p", key="k")))
+    run.end("p.x", {"v": 1})
+    run.tell(event)
+
+    assert [*run.flying] == ["p.w"]
+    assert run.results() == {}
+    run.end("p.w", "paid")
+    assert run.schedule.done
+    assert run.results()["p"][0] in ("TOOL_TIMEOUT", "CANCELLED")
+
+
+def test_a_recipe_that_has_not_started_is_skipped_when_the_batch_is_over() -> None:
+    run = Run(plan_of(call("a.list", "s"), call("look", "ctx", key=ref("s"))))
+    run.tell(Expired())
+
+    assert run.schedule.done
+    assert run.results()["ctx"][0] == "DEADLINE_EXCEEDED"
+
+
+def test_wrong_arguments_fail_the_recipe_alone() -> None:
+    run = Run(plan_of(call("look", "ctx", key=5), call("a.list", "mine")))
+
+    assert [*run.sent] == ["mine"]
+    code, message = run.results()["ctx"]
+    assert (code, message) == (
+        "INVALID_ARGUMENTS",
+        'look does not take these arguments: key: 5 is not of type "string"',
+    )
+
+
+def test_wrong_arguments_of_a_recipe_with_a_write_let_no_write_start() -> None:
+    run = Run(plan_of(call("a.put", "w"), call("pay", "p", nope=1)))
+
+    assert run.sent == {}
+    assert run.results()["w"][0] == "CHAIN_HALTED"
+    assert run.results()["p"][0] == "INVALID_ARGUMENTS"
+
+
+def test_on_error_stop_holds_for_what_is_in_a_recipe() -> None:
+    run = Run(plan_of(call("look", "ctx", key="k"), call("a.list", "mine"), on_error="stop"))
+    run.end("ctx.x", FAILS)
+
+    assert run.schedule.done
+    assert run.results()["mine"] == ("CANCELLED", 'stopped because "ctx.x" failed')
+    assert run.results()["ctx"][0] == "TOOL_ERROR"
+
+
+def test_a_reply_has_one_envelope_for_each_call_of_the_request() -> None:
+    plan = plan_of(call("look", "ctx", key="k", select=["$.y"]), call("a.list", "mine"))
+    run = Run(plan)
+    run.end("mine", "m")
+    run.end("ctx.x", {"v": 1})
+    run.end("ctx.y", {"total": 9})
+    body = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body
+
+    assert [(it["id"], it["tool"], it["class"], it["data"]) for it in body["results"]] == [
+        ("ctx", "look", "read", {"$.y": {"total": 9}}),
+        ("mine", "a__list", "read", "m"),
+    ]
+    assert (body["counts"], body["serial_ms"]) == ({"ok": 2}, 3000)
+    assert body["summary"].startswith("2 of 2 ok")
+
+
+def test_timeouts_and_groups_of_the_call_hold_for_its_parts() -> None:
+    plan = plan_of(
+        {**call("look", "ctx", key="k", timeout_s=2), "parallel_group": "g"}, groups={"g": {"concurrency": 1}}
+    )
+
+    assert [(step.call.timeout_s, step.call.parallel_group) for step in plan.steps[:2]] == [(2, "g"), (2, "g")]
+
+
+def test_a_batch_of_reads_takes_recipes_of_reads_only() -> None:
+    reads = plan_of(call("look", "ctx", key="k"), call("a.get", "x"))
+    refusal = writes_in(plan_of(call("look", "ctx", key="k"), call("pay", "p", key="k")))
+
+    assert writes_in(reads) is None
+    assert refusal is not None
+    (problem,) = refusal.problems
+    assert (problem.code, problem.where) == ("NOT_A_READ", "calls[1]")
+    assert problem.message == '"pay" is a write (its call "w" is a write): send it with batch_call'
+
+
+@pytest.mark.parametrize(
+    ("calls", "problems"),
+    [
+        ([call("look", "r", key="k"), call("look", "r", key="k")], [("DUPLICATE_ID", "calls[1].id")]),
+        ([call("a.get", "x"), call("look", "r", key=ref("no"))], [("UNKNOWN_ID", "calls[1]")]),
+        ([call("a.get", "x"), call("look", "r", key="k", depends_on=["no"])], [("UNKNOWN_ID", "calls[1]")]),
+        ([call("a.get", "x", k=ref("r")), call("look", "r", key=ref("x"))], [("CYCLE", "calls[0]")]),
+        ([{**call("look", "r", key="k"), "for_each": [1]}], [("NOT_SUPPORTED", "calls[0].for_each")]),
+        ([call("look", "r", key={"$item": "$"})], [("BAD_REFERENCE", "calls[0].arguments.key")]),
+        ([call("look", "r", key="k", select="$.[")], [("BAD_REFERENCE", "calls[0].select")]),
+        (
+            [call("a.get", "x"), call("look", "r", key=ref("x", default="k", speculate=True))],
+            [("BAD_REFERENCE", "calls[1].arguments")],
+        ),
+        ([call("a.get", "x"), call("fall", "r", key=ref("x"))], [("NOT_SUPPORTED", "calls[1].arguments.key")]),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_place_in_the_request(calls: list[Any], problems: list[Any]) -> None:
+    assert problems_of(*calls) == problems
+
+
+def test_the_calls_of_recipes_count() -> None:
+    calls = [call("look", "one", key="1"), call("pay", "two", key="2")]
+
+    assert isinstance(planned(*calls, max_calls=5), Plan)
+    assert problems_of(*calls, max_calls=4) == [("TOO_MANY_CALLS", "calls")]
+
+
+def test_a_dry_run_shows_what_is_in_a_recipe() -> None:
+    body = dry_run(plan_of(call("look", "ctx", key="k"), call("a.list", "mine")), "b", lambda _tool: 1.0).body
+
+    assert body["stages"] == [["ctx.x", "mine"], ["ctx.y"], ["ctx"]]
+    assert body["summary"] == "3 calls in 3 stages, 3 reads and 0 writes; nothing has run"
+    assert (body["expected_ms"], body["expected_serial_ms"]) == (2000, 3000)
+
+
+NAMES = ["s", "ctx", "p", "w", "v", "last", "fall"]
+
+
+def everything() -> list[dict[str, Any]]:
+    return [
+        call("a.list", "s"),
+        call("look", "ctx", key=ref("s", "$.k"), n=1),
+        call("pay", "p", key=ref("ctx", "$.x", default="none")),
+        call("b.put", "w", k=ref("p", "$.w.v", default=0)),
+        call("look", "v", key="k", depends_on=["w"]),
+        call("a.put", "last", v=ref("v", "$.y.v")),
+        call("fall", "fall", key={"$x": 1}),
+    ]
+
+
+@given(
+    st.sets(st.sampled_from(["s", "ctx.x", "ctx.y", "p.x", "p.w", "p.z", "w", "v.x", "v.y", "fall.x"])), st.randoms()
+)
+def test_in_any_order_of_answers_the_results_are_those_of_one_by_one(bad: set[str], chance: random.Random) -> None:
+    def result_of(name: str, sent: Mapping[str, Any]) -> Any:
+        return Failure("error", "TOOL_ERROR", name) if name in bad else {"k": name, "v": [name, dict(sent)]}
+
+    results: list[Any] = []
+    for one_by_one in (True, False):
+        run = Run(plan_of(*everything(), one_by_one=one_by_one))
+        while run.flying:
+            assert not one_by_one or len(run.flying) == 1
+            assert len({"p.w", "w", "last"} & set(run.flying)) <= 1
+            name = chance.choice(sorted(run.flying))
+            run.end(name, result_of(name, run.sent[name]))
+        assert run.schedule.done
+        assert [*run.results()] == NAMES
+        results.append((run.results(), run.sent))
+    assert results[0] == results[1]
