@@ -9,7 +9,7 @@ from tests.proxy.parts import tool
 
 from headgate.proxy.arguments import ArgumentChecker
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "type": "object",
     "properties": {"order_id": {"type": "string"}, "lines": {"type": "array", "items": {"type": "integer"}}},
     "required": ["order_id"],
@@ -154,3 +154,34 @@ def test_a_schema_is_compiled_once_for_as_long_as_the_definition_stays(monkeypat
     assert checker.check(changed, {}) is not None
     assert checker.check(changed, {}) is not None
     assert len(compiled) == 2
+
+
+LOOSE: dict[str, Any] = {
+    **ORDER,
+    "properties": {**ORDER["properties"], "at": {"type": "object", "required": ["x"], "minProperties": 2}},
+    "minProperties": 2,
+    "if": {"properties": {"order_id": {"const": None}}},
+    "then": {"required": ["lines"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unknown", "fault"),
+    [
+        ({"order_id": None}, {("order_id",)}, None),
+        ({"order_id": None, "lines": [None, "x"]}, {("order_id",), ("lines", 0)}, "lines[1]: "),
+        ({"order_id": None, "colour": None}, {("order_id",), ("colour",)}, "'colour' was unexpected"),
+        ({"lines": None}, {("lines",)}, '"order_id" is a required property'),
+        ({"order_id": None, "at": {"y": None}}, {("order_id",), ("at", "y")}, 'at: "x" is a required property'),
+        ({"order_id": None, "at": None}, {("order_id",), ("at",)}, None),
+        ({"order_id": 5, "at": None}, {("at",)}, 'order_id: 5 is not of type "string"'),
+    ],
+)
+def test_of_what_is_not_known_yet_only_what_cannot_come_right_is_told(
+    arguments: dict[str, Any], unknown: set[Any], fault: str | None
+) -> None:
+    message = ArgumentChecker().check_known(tool("get_order", schema=LOOSE, upstream="orders"), arguments, unknown)
+    found = "" if message is None else message.removeprefix("orders__get_order does not take these arguments: ")
+    assert found.count(";") == 0
+    assert (fault or "") in found
+    assert bool(found) is (fault is not None)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 import anyio
+import mcp_types as types
 import pytest
 from tests.server.gates import Shop, client_of, never_up, said, text, tool
 
@@ -228,6 +229,26 @@ async def test_a_recipe_becomes_a_read_once_its_tools_are_known() -> None:
         after = {tool.qualified: tool.kind for tool in gate.recipes.tools(gate.catalogue())}
 
     assert (before, after) == ({"both": "write", "settle": "write"}, {"both": "read", "settle": "write"})
+
+
+async def test_with_only_recipes_listed_a_client_is_told_when_one_is_no_read_any_more() -> None:
+    heard = anyio.Event()
+
+    async def hear(message: object) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            heard.set()
+
+    shop = Shop()
+    async with gate_of(shop, expose="batch") as gate, client_of(gate, "legacy", message_handler=hear) as client:
+        await client.list_tools()
+        shop.upstream.definitions = [tool("look", read=False)]
+        shop.upstream.drop("restarted")
+        with anyio.fail_after(30):
+            await heard.wait()
+        (both,) = [it for it in (await client.list_tools()).tools if it.name == "both"]
+
+    assert both.annotations
+    assert both.annotations.read_only_hint is False
 
 
 FAULTY = """

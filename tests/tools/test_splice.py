@@ -39,7 +39,11 @@ PAY = recipe(
 )
 FALL = recipe("fall", call("a.get", "x"), call("b.get", "y", of=ref("x", "$.no", default=KEY)), key={})
 EACH = recipe("each", {**call("a.get", "x", k={"$item": "$"}), "for_each": {"$param": "keys"}}, keys={"type": "array"})
-RECIPES = {it.name: it for it in (LOOK, PAY, FALL, EACH)}
+LATE = recipe(
+    "late", call("a.get", "y", of=ref("x", "$.v")), call("a.get", "x", k=KEY), call("b.put", "w", k={"$param": "odd"}),
+    key={}, odd={"default": {"$from": "s", "path": "$.no"}},
+)  # fmt: skip
+RECIPES = {it.name: it for it in (LOOK, PAY, FALL, EACH, LATE)}
 
 
 def planned(*calls: dict[str, Any], one_by_one: bool = False, max_calls: int = 20, **options: Any) -> Plan | Refusal:
@@ -206,6 +210,38 @@ def test_a_write_that_may_have_been_applied_is_what_a_recipe_tells_first() -> No
     assert run.results() == {"p": ("OUTCOME_UNKNOWN", "2 of 3 calls did not end ok; w: no answer")}
     (envelope,) = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body["results"]
     assert (envelope["status"], envelope["class"]) == ("unknown", "write")
+
+
+def test_what_was_only_skipped_and_what_only_failed_are_told_after_a_write_that_may_have_been_applied() -> None:
+    run = Run(plan_of(call("late", "r", key="k")))
+    run.end("r.x", FAILS)
+    run.end("r.w", UNKNOWN)
+
+    assert run.results() == {"r": ("OUTCOME_UNKNOWN", "3 of 3 calls did not end ok; w: no answer")}
+
+
+def test_what_was_only_skipped_is_told_after_what_failed() -> None:
+    run = Run(plan_of(call("late", "r", key="k")))
+    run.end("r.w")
+    run.end("r.x", FAILS)
+
+    assert run.results() == {"r": ("TOOL_ERROR", "2 of 3 calls did not end ok; x: no such order")}
+
+
+def test_a_read_that_fails_in_a_recipe_with_a_write_ends_no_chain() -> None:
+    run = Run(plan_of(call("pay", "p", key="k"), call("b.put", "w")))
+    run.end("p.z", FAILS)
+    run.end("p.x", {"v": 1})
+    run.end("p.w")
+    assert run.results()["p"][0] == "TOOL_ERROR"
+    assert "w" in run.sent
+
+
+def test_a_default_is_data_too_where_other_params_are_known_later() -> None:
+    run = Run(plan_of(call("a.list", "s"), call("late", "r", key=ref("s", "$.k"))))
+    run.end("s", {"k": 1})
+
+    assert run.sent["r.w"] == {"k": {"$from": "s", "path": "$.no"}}
 
 
 @pytest.mark.parametrize(("name", "retryable"), [("look", True), ("pay", False)])
