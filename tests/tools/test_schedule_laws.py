@@ -25,7 +25,7 @@ def results_of(run: Run) -> dict[str, object]:
     return {one.id: as_result(outcome.result) for one, outcome in ended if outcome is not None}
 
 
-@settings(law, max_examples=5 * law.max_examples)
+@settings(law, max_examples=100_000 if DEEP else 5_000)
 @given(asking(guessing=True), CAPACITY)
 def test_every_result_and_the_state_are_those_of_running_one_by_one(asking: Asking, capacity: int) -> None:
     run, world = simulate(asking, planned(asking), capacity=capacity), World()
