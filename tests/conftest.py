@@ -33,6 +33,8 @@ settings.load_profile("deep" if DEEP else "fast")
 def pytest_configure(config: pytest.Config) -> None:
     """Run every async test on the loop that `anyio_backend` names, without a marker on each."""
     config.option.anyio_mode = "auto"
+    # A shell that runs the tests in its background has them ignore Ctrl-C, and so would every program that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
