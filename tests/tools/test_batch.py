@@ -110,5 +110,14 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
     refusal = parse_batch({"calls": [{**T, "wait": 1}], "mode": 1}, max_calls=9)
 
     assert not isinstance(refusal, Batch)
-    assert 'unknown field "wait"; known are tool, arguments, id' in refusal.problems[0].message
-    assert 'unknown field "mode"; known are calls' in refusal.problems[1].message
+    assert [problem.message for problem in refusal.problems] == [
+        'unknown field "wait"; known are tool, arguments, id, depends_on, for_each, parallel_group, timeout_s, select',
+        'unknown field "mode"; known are calls, groups, on_error, timeout_s, dry_run',
+    ]
+
+
+def test_a_value_of_the_wrong_kind_is_told_what_it_should_be() -> None:
+    refusal = parse_batch({"calls": [{**T, "arguments": 5}]}, max_calls=9)
+
+    assert not isinstance(refusal, Batch)
+    assert refusal.problems[0].message == "input should be a valid dictionary"

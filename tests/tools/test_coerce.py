@@ -67,6 +67,16 @@ def test_flat_arguments_are_taken_as_they_are(call: dict[str, Any], arguments: d
     assert batch.calls[0].arguments == arguments
 
 
+def test_among_flat_arguments_the_fields_of_a_call_are_its_own() -> None:
+    call = {"tool": "t", "id": "a", "depends_on": [], "select": "$.y", "timeout_s": 1, "for_each": [1], "x": 1}
+    batch = parse_batch([{**call, "parallel_group": "g"}], max_calls=9)
+
+    assert batch == Batch((Call("t", {"x": 1}, "a", (), "$.y", 1.0, [1], "g"),))
+    assert problems_with([{"tool": "t", "x": 1, "idempotency_key": "k"}]) == [
+        ("NOT_SUPPORTED", "calls[0].idempotency_key")
+    ]
+
+
 @pytest.mark.parametrize("more", [{}, {"x": 1}])
 def test_one_id_to_depend_on_needs_no_list(more: dict[str, Any]) -> None:
     batch = parse_batch([{"tool": "t", "id": "a"}, {"tool": "t", **(more or {"arguments": {}}), "depends_on": "a"}],
