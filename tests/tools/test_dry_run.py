@@ -27,6 +27,14 @@ def test_a_dry_run_shows_stages_classes_reasons_and_what_waits_for_what() -> Non
     assert reply.body["results"][4]["error"] == "a__get takes no bad"
 
 
+def test_a_dry_run_names_its_batch_and_what_its_calls_guess_about() -> None:
+    plan = plan_of(call("a.get", "r"), call("b.get", "s", x=ref("r", default=1, speculate=True)))
+    body = dry_run(plan, "b_1").body
+
+    assert body["batch_id"] == "b_1"
+    assert [result.get("guesses") for result in body["results"]] == [None, ["r"]]
+
+
 def test_where_every_tools_time_is_known_the_plan_tells_the_expected_time_and_the_path_it_depends_on() -> None:
     plan = plan_of(call("a.get", "r", k="1"), call("b.get", "s", x=ref("r")), call("b.list", "t"))
     reply = dry_run(plan, "b_1", lambda tool: {"get": 1.0, "list": 1.5}[tool.name])

@@ -74,6 +74,25 @@ def test_any_json_is_a_batch_or_is_refused(raw: Any) -> None:
         assert json.loads(refused(batch, "b_1").text)
 
 
+REFERENCE = st.dictionaries(
+    st.sampled_from(("$from", "$format", "$item", "path", "default", "x")), LEAF | st.lists(LEAF)
+)
+CALL = st.fixed_dictionaries(
+    {
+        "tool": st.sampled_from(("a.get", "b.put", "a.gte")),
+        "arguments": st.fixed_dictionaries({}, optional={"x": REFERENCE}),
+    },
+    optional={"for_each": REFERENCE | st.lists(REFERENCE | LEAF, max_size=2)},
+)
+
+
+@given(st.lists(CALL, min_size=1, max_size=3))
+def test_whatever_stands_in_the_place_of_a_reference_the_batch_is_planned_or_refused(calls: list[Any]) -> None:
+    batch = parse_batch(calls, max_calls=3)
+    assert isinstance(batch, Batch)
+    assert isinstance(make_plan(batch, CATALOGUE, takes_anything), Plan | Refusal)
+
+
 @given(st.dictionaries(st.sampled_from(WORDS), JSON, max_size=5), st.dictionaries(st.sampled_from(("c1", "c2")), JSON))
 def test_any_arguments_are_scanned_and_any_template_is_filled_or_says_why_not(
     arguments: dict[str, Any], data: dict[str, Any]

@@ -101,6 +101,23 @@ def test_everything_that_is_wrong_with_a_batch_is_said_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"x": ref("c1", "$[")}, "arguments.x.path"),
+        ({"x": {"$from": ["c1"]}}, "arguments.x"),
+        ({"x": {"$format": 5}}, "arguments.x.$format"),
+        ({"x": {"$format": "{y}"}}, "arguments.x"),
+        ({"x": {"$item": "$["}, "for_each": [1]}, "arguments.x.path"),
+        ({"x": {"$item": ["$"]}, "for_each": [1]}, "arguments.x"),
+        ({"for_each": [1, ref("c1", "$[")]}, "for_each[1].path"),
+        ({"for_each": [{"$format": "{y}"}]}, "for_each[0]"),
+    ],
+)
+def test_the_one_bad_reference_of_a_call_is_refused_at_its_place(fields: dict[str, Any], where: str) -> None:
+    assert refusal_of(call("a.get", **fields)) == [("BAD_REFERENCE", f"calls[0].{where}")]
+
+
+@pytest.mark.parametrize(
     ("calls", "cycle"),
     [
         ([call("a.get", "a", x=ref("a"))], "a → a"),
@@ -137,6 +154,7 @@ def test_unknown_tools_and_invalid_arguments_fail_their_call_alone() -> None:
     faults = [step.fault and step.fault.code for step in plan.steps]
 
     assert faults == ["UNKNOWN_TOOL", "INVALID_ARGUMENTS", None, "UPSTREAM_UNAVAILABLE", None]
+    assert plan.steps[1].fault == Failure("error", "INVALID_ARGUMENTS", "a__get takes no bad")
     assert [step.kind for step in plan.steps] == ["write", "read", "read", "write", "read"]
     assert plan.steps[0].fault == Failure(
         "error", "UNKNOWN_TOOL", 'upstream "a" has no tool "gte"; did you mean "get"?'

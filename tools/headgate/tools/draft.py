@@ -99,7 +99,8 @@ class Drafting:
         return Failure("error", "INVALID_ARGUMENTS", wrong) if wrong else None
 
     def _fault_of(self, asked: Asked) -> Failure | None:
-        if not asked.known:
+        # A broken reference cannot be filled in, and the batch is refused whatever else is wrong with it.
+        if self.problems or not asked.known:
             return None
         arguments = arguments_of(asked, {}, self.check_arguments)
         return arguments if isinstance(arguments, Failure) else None
