@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import jsonschema_rs
+import pytest
 from tests.tools.building import call, ref
 
 from headgate.tools.batch import OWN_TOOLS
@@ -37,6 +38,53 @@ def test_every_schema_is_one_of_an_object_and_only_batch_call_is_no_read() -> No
         assert tool["annotations"]["readOnlyHint"] is (tool["name"] != "batch_call")
     hints = next(tool["annotations"] for tool in own_tools() if tool["name"] == "batch_call")
     assert hints == {"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True}
+
+
+def fields_in(schema: dict[str, Any]) -> dict[str, str | None]:
+    """The type of each field, `*` behind those that must be there; the schema uses words of JSON Schema only."""
+    assert schema.keys() <= {"type", "properties", "required"}
+    fields: dict[str, str | None] = {}
+    for name, field in cast("dict[str, dict[str, Any]]", schema["properties"]).items():
+        assert field.keys() <= {"type", "description", "items", "enum"}
+        assert isinstance(field.get("description", ""), str)
+        kind = field.get("type")
+        if "items" in field:
+            kind = f"{kind} of {field['items']['type']}"
+        fields[f"{name}*" if name in schema.get("required", ()) else name] = kind
+    return fields
+
+
+def test_the_schemas_name_each_field_and_its_type() -> None:
+    tools = {tool["name"]: tool for tool in own_tools()}
+    each = tools["batch_call"]["inputSchema"]["properties"]["calls"]["items"]
+
+    assert fields_in(each) == {
+        "id": "string", "tool*": "string", "arguments*": "object", "depends_on": "array of string", "for_each": None,
+        "select": "array of string", "timeout_s": "number", "parallel_group": "string",
+    }  # fmt: skip
+    assert fields_in(tools["batch_call"]["inputSchema"]) == {
+        "calls*": "array of object", "on_error": "string", "groups": "object", "timeout_s": "number",
+        "dry_run": "boolean",
+    }  # fmt: skip
+    assert fields_in(tools["batch_read"]["inputSchema"]) == {
+        "calls*": "array of object", "on_error": "string", "timeout_s": "number",
+    }  # fmt: skip
+    assert fields_in(tools["find_tools"]["inputSchema"]) == {"query": "string", "limit": "integer"}
+    assert fields_in(tools["get_result"]["inputSchema"]) == {
+        "batch_id*": "string", "id": "string", "path": "string", "offset": "integer", "limit": "integer",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["batch_call", "batch_read"])
+def test_a_batch_may_go_on_or_stop_at_an_error(name: str) -> None:
+    (tool,) = [tool for tool in own_tools() if tool["name"] == name]
+
+    assert tool["inputSchema"]["properties"]["on_error"]["enum"] == ["continue", "stop"]
+
+
+def test_each_tool_has_the_parts_that_the_protocol_has_words_for() -> None:
+    for tool in own_tools():
+        assert tool.keys() == {"name", "title", "description", "inputSchema", "annotations"}
 
 
 def test_the_schema_of_batch_call_takes_what_a_batch_may_hold() -> None:
