@@ -71,6 +71,11 @@ def test_a_path_names_the_part() -> None:
     assert page_of(data, Page(offset=1, limit=3), 100)["data"] == '"it'
 
 
+def test_an_object_goes_whole_where_it_just_fits() -> None:
+    assert page_of({"é": 1}, Page(), 8) == {"data": {"é": 1}}
+    assert page_of({"é": 1}, Page(), 7) == {"data": '{"é', "offset": 0, "of": 7, "next_offset": 3}
+
+
 def test_an_item_that_fits_no_page_shows_its_beginning_and_is_paged_by_its_own_path() -> None:
     data = ["x" * 100, "y"]
     page = page_of(data, Page(), 20)

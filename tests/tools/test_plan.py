@@ -8,7 +8,7 @@ from tests.tools.building import CATALOGUE, batch_of, call, plan_of, ref, refusa
 from headgate.tools.batch import OWN_TOOLS
 from headgate.tools.catalogue import Catalogue
 from headgate.tools.outcome import Failure
-from headgate.tools.plan import Serialize, make_plan, writes_in
+from headgate.tools.plan import Plan, Serialize, make_plan, writes_in
 from headgate.tools.refusal import Refusal
 
 
@@ -67,6 +67,13 @@ def test_a_call_may_wait_for_one_listed_later_and_then_stands_behind_it() -> Non
     assert plan.order == (1, 2, 0, 3)
     assert [step.needs + step.after for step in plan.steps] == [(2, 1), (), (1,), (0,)]
     assert plan.stages() == ((1,), (2,), (0,), (3,))
+
+
+def test_where_nothing_else_is_said_reads_run_at_once_and_all_writes_in_one_chain() -> None:
+    plan = make_plan(batch_of(call("a.get"), call("b.get"), call("a.put"), call("b.put")), CATALOGUE, takes_anything)
+
+    assert isinstance(plan, Plan)
+    assert [step.after for step in plan.steps] == [(), (), (0,), (1, 2)]
 
 
 def test_one_by_one_each_call_waits_for_the_one_before_it() -> None:
@@ -142,6 +149,16 @@ def test_the_order_of_writes_cannot_make_a_cycle() -> None:
     plan = plan_of(call("a.put", "w1", x=ref("w2")), call("a.put", "w2"), call("a.get", "r"))
 
     assert plan.order == (1, 0, 2)
+
+
+def test_a_cap_for_a_group_that_no_call_is_in_is_refused() -> None:
+    groups = {"g": {"concurrency": 1}, "h": {"concurrency": 1}}
+    refusal = make_plan(batch_of({**call("a.get"), "parallel_group": "g"}, groups=groups), CATALOGUE, takes_anything)
+
+    assert isinstance(refusal, Refusal)
+    assert [(it.code, it.where, it.message) for it in refusal.problems] == [
+        ("INVALID_REQUEST", "groups.h", 'no call has the parallel_group "h"')
+    ]
 
 
 @pytest.mark.parametrize("tool", sorted(OWN_TOOLS))
