@@ -118,6 +118,7 @@ def test_everything_that_is_wrong_with_a_batch_is_said_at_once() -> None:
         ({"x": {"$item": ["$"]}, "for_each": [1]}, "arguments.x"),
         ({"for_each": [1, ref("c1", "$[")]}, "for_each[1].path"),
         ({"for_each": [{"$format": "{y}"}]}, "for_each[0]"),
+        ({"for_each": [{"$item": "$"}]}, "for_each[0]"),
     ],
 )
 def test_the_one_bad_reference_of_a_call_is_refused_at_its_place(fields: dict[str, Any], where: str) -> None:

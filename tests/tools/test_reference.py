@@ -6,7 +6,7 @@ import pytest
 from tests.tools.building import ref
 
 from headgate.tools.fill import MAX_FILLED_BYTES, Filling, Unresolved, fill
-from headgate.tools.reference import MAX_DEPTH, MAX_REFERENCES, Template, scan
+from headgate.tools.reference import MAX_DEPTH, MAX_NODES, MAX_REFERENCES, Template, scan
 
 DATA: dict[str, Any] = {
     "o": {"id": "A-17", "n": 5, "none": None, "items": [{"sku": "x"}, {"sku": "y"}], "empty": []},
@@ -139,6 +139,13 @@ def test_arguments_without_references_are_no_template() -> None:
 def test_one_call_takes_so_many_references_and_no_more() -> None:
     assert problems_in([ref("o")] * MAX_REFERENCES) == []
     assert problems_in([ref("o")] * (MAX_REFERENCES + 1)) == [("TOO_LARGE", "a")]
+
+
+def test_one_call_takes_so_many_values_and_no_more() -> None:
+    most = MAX_NODES - 3  # the arguments, the list, and the place of the list in them
+
+    assert problems_in([1] * most) == []
+    assert problems_in([1] * (most + 1)) == [("TOO_LARGE", "a")]
 
 
 def test_what_is_filled_into_one_call_is_bounded_as_a_whole() -> None:
