@@ -77,11 +77,8 @@ def test_any_json_is_a_batch_or_is_refused(raw: Any) -> None:
 REFERENCE = st.dictionaries(
     st.sampled_from(("$from", "$format", "$item", "path", "default", "x")), LEAF | st.lists(LEAF)
 )
-CALL = st.fixed_dictionaries(
-    {
-        "tool": st.sampled_from(("a.get", "b.put", "a.gte")),
-        "arguments": st.fixed_dictionaries({}, optional={"x": REFERENCE}),
-    },
+CALL: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"tool": st.sampled_from(("a.get", "b.put", "a.gte")), "arguments": st.dictionaries(st.just("x"), REFERENCE)},
     optional={"for_each": REFERENCE | st.lists(REFERENCE | LEAF, max_size=2)},
 )
 

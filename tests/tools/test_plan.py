@@ -116,6 +116,7 @@ def test_everything_that_is_wrong_with_a_batch_is_said_at_once() -> None:
         ({"x": {"$format": "{y}"}}, "arguments.x"),
         ({"x": {"$item": "$["}, "for_each": [1]}, "arguments.x.path"),
         ({"x": {"$item": ["$"]}, "for_each": [1]}, "arguments.x"),
+        ({"x": {"$item": "$", "default": 1}, "for_each": [1]}, "arguments.x"),
         ({"for_each": [1, ref("c1", "$[")]}, "for_each[1].path"),
         ({"for_each": [{"$format": "{y}"}]}, "for_each[0]"),
         ({"for_each": [{"$item": "$"}]}, "for_each[0]"),
