@@ -13,7 +13,7 @@ from headgate.tools.catalogue import Catalogue, Listing
 from headgate.tools.outcome import Answer, ErrorCode, Failure, Outcome
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.refusal import Problem, Refusal
-from headgate.tools.reply import Reply, refused, reply_to
+from headgate.tools.reply import MAX_PROBLEM_TEXT, Reply, refused, reply_to
 from headgate.tools.rules import ToolRules, UpstreamRules
 
 NO = Failure("error", "TOOL_ERROR", "it says no")
@@ -87,6 +87,24 @@ def test_fields_are_there_only_where_they_say_something() -> None:
     assert made.body["results"][0]["data"] is None
     assert made.body["results"][1]["queued_ms"] == 250
     assert made.body["results"][2]["duration_ms"] == 0
+
+
+def test_a_call_that_another_answered_too_says_so() -> None:
+    made = reply(reads(2), Outcome(Answer(1), 2, 1, coalesced=True), ended(Answer(1)))
+
+    assert [result.get("coalesced") for result in made.body["results"]] == [True, None]
+
+
+def test_a_call_over_items_tells_how_many_and_which_failed_with_null_for_their_data() -> None:
+    fine, bad = ended(Answer("x")), ended(NO)
+    well = Outcome(Answer(["x", "x"]), 2, 1, items=(fine, fine))
+    ill = Outcome(Failure("error", "TOOL_ERROR", "1 of 2 items did not end ok"), 2, 1, items=(fine, bad))
+    first, second = reply(reads(2), well, ill).body["results"]
+
+    assert (first["data"], first["items"]) == (["x", "x"], {"count": 2})
+    assert second["data"] == ["x", None]
+    failed = {"id": "call1[1]", "status": "error", "error_code": "TOOL_ERROR", "error": "it says no"}
+    assert second["items"] == {"count": 2, "failed": [failed]}
 
 
 def test_an_ok_slot_costs_at_most_120_bytes_beyond_its_data() -> None:
@@ -236,6 +254,13 @@ def test_a_refusal_says_everything_that_is_wrong() -> None:
     }  # fmt: skip
     assert made.is_error
     assert ": 1 problem. " in refused(Refusal((Problem("CYCLE", "", "x"),)), "b").body["summary"]
+
+
+def test_a_problem_is_told_in_so_many_characters_and_no_more() -> None:
+    just, over = "x" * MAX_PROBLEM_TEXT, "x" * (MAX_PROBLEM_TEXT + 1)
+    (problem,) = refused(Refusal((Problem("INVALID_REQUEST", just, over),)), "b_1").body["problems"]
+
+    assert (problem["where"], problem["message"]) == (just, f"{just}…")
 
 
 def test_a_refusal_has_an_end_whatever_was_sent() -> None:
