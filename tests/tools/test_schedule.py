@@ -205,3 +205,11 @@ def test_an_outcome_says_when_a_call_went_out_and_how_long_it_waited_for_that() 
     assert outcome is not None
     assert (outcome.started_at, outcome.queued_s, outcome.ended_at, outcome.duration_s) == (12.0, 2.0, 15, 3.0)
     assert (schedule.ended, schedule.in_flight(0)) == (1, False)
+
+
+def test_a_read_that_was_cut_short_took_from_its_start_to_the_end() -> None:
+    play = Play(plan_of(call("a.get", "first"), call("b.get", "then", x=ref("first"))))
+    play.end("first", now=2)
+    play.tell(Expired(), now=5)
+
+    assert (play.outcome("then").started_at, play.outcome("then").duration_s) == (2, 3)
