@@ -66,7 +66,7 @@ def test_a_write_that_does_not_end_ok_ends_the_writes_and_reads_go_on(failure: F
 
     assert sorted(play.end("w1", failure)) == ["start r1", "start r2"]
     assert play.became()["w2"] == "CHAIN_HALTED"
-    assert play.message("w2") == 'not sent: the write "w1" did not end ok'
+    assert play.outcome("w2").result == Failure("skipped", "CHAIN_HALTED", 'not sent: the write "w1" did not end ok')
 
 
 def test_the_chain_reaches_as_far_as_serialize_says() -> None:
@@ -85,6 +85,7 @@ def test_a_skipped_call_names_the_call_that_the_trouble_began_with() -> None:
     assert play.end("r", NO) == []
     assert play.became() == {"r": "TOOL_ERROR", "s": "DEPENDENCY_FAILED", "t": "DEPENDENCY_FAILED"}
     assert play.message("s") == play.message("t") == 'needs "r", which ended TOOL_ERROR'
+    assert (play.outcome("s").status, play.outcome("t").status) == ("skipped", "skipped")
 
 
 def test_depends_on_waits_and_is_skipped_like_a_reference() -> None:
