@@ -156,6 +156,7 @@ def test_on_error_stop_starts_nothing_more_and_cancels_the_reads_in_flight() -> 
     assert play.end("r2", NO) == ["cancel r1"]
     assert play.became() == {"r1": "CANCELLED", "r2": "TOOL_ERROR", "w": "CANCELLED", "r3": "CANCELLED"}
     assert play.message("w") == 'stopped because "r2" failed'
+    assert {play.outcome(name).status for name in ("r1", "w", "r3")} == {"skipped"}
 
 
 def test_on_error_stop_heeds_failures_that_are_known_before_anything_is_sent() -> None:
@@ -166,16 +167,20 @@ def test_on_error_stop_heeds_failures_that_are_known_before_anything_is_sent() -
 
 
 @pytest.mark.parametrize(
-    ("event", "waiting", "reading"),
-    [(Expired(), "DEADLINE_EXCEEDED", "TOOL_TIMEOUT"), (Cancelled(), "CANCELLED", "CANCELLED")],
+    ("event", "waiting", "reading", "status"),
+    [
+        (Expired(), "DEADLINE_EXCEEDED", "TOOL_TIMEOUT", "timeout"),
+        (Cancelled(), "CANCELLED", "CANCELLED", "skipped"),
+    ],
 )
 def test_a_batch_that_is_over_ends_its_reads_and_lets_a_write_in_flight_end(
-    event: Expired | Cancelled, waiting: ErrorCode, reading: ErrorCode
+    event: Expired | Cancelled, waiting: ErrorCode, reading: ErrorCode, status: str
 ) -> None:
     play = Play(plan_of(call("a.put", "w1"), call("b.get", "r"), call("a.put", "w2"), call("a.get", "s")))
 
     assert play.schedule.handle(event, 5) == [Cancel(1)]
     assert play.became() == {"r": reading, "w2": waiting, "s": waiting}
+    assert [play.outcome(name).status for name in ("r", "w2", "s")] == [status, "skipped", "skipped"]
     assert not play.schedule.done
     assert play.schedule.handle(Cancelled() if isinstance(event, Expired) else Expired(), 6) == []
     assert play.schedule.over is not None

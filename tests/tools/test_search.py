@@ -1,5 +1,7 @@
 """Search in the catalogue by words."""
 
+from collections.abc import Mapping
+
 from tests.tools.building import READ
 
 from headgate.tools.catalogue import Catalogue, Listing
@@ -12,17 +14,12 @@ TOOLS = {
     "ship": "Send a parcel",
     "notes": "Write on a refund, an order or a shipment",
 }
-CATALOGUE = Catalogue(
-    [
-        Listing(
-            "shop", UpstreamRules(), tuple({"name": name, "description": text, **READ} for name, text in TOOLS.items())
-        )
-    ]
-)
 
 
-def names(query: str, limit: int = 10) -> list[str]:
-    return [str(tool["name"]).removeprefix("shop__") for tool in find_tools(CATALOGUE, query, limit)]
+def names(query: str, limit: int = 10, tools: Mapping[str, str] = TOOLS) -> list[str]:
+    definitions = tuple({"name": name, "description": text, **READ} for name, text in tools.items())
+    catalogue = Catalogue([Listing("shop", UpstreamRules(), definitions)])
+    return [str(tool["name"]).removeprefix("shop__") for tool in find_tools(catalogue, query, limit)]
 
 
 def test_no_words_list_every_tool_up_to_the_limit() -> None:
@@ -38,12 +35,23 @@ def test_words_in_the_name_come_before_forms_of_them_and_these_before_the_descri
     assert names("refund order")[0] == "get_order"
 
 
+def test_a_word_in_the_name_weighs_as_much_as_two_forms_of_words() -> None:
+    assert names("red order", tools={"order": "", "orders_redone": ""}) == ["order", "orders_redone"]
+    assert names("red order", tools={"orders_redone": "", "order": ""}) == ["orders_redone", "order"]
+
+
+def test_a_word_has_forms_if_it_has_three_letters() -> None:
+    assert names("tag", tools={"tags": ""}) == ["tags"]
+    assert names("ta", tools={"tags": ""}) == []
+
+
 def test_what_nothing_matches_finds_nothing() -> None:
     assert names("weather") == []
 
 
 def test_a_tool_is_shown_with_its_class_the_reason_and_its_schema() -> None:
-    (tool,) = find_tools(CATALOGUE, "get_order", 1)
+    definition = {"name": "get_order", "description": "One order", **READ}
+    (tool,) = find_tools(Catalogue([Listing("shop", UpstreamRules(), (definition,))]), "get_order", 1)
 
     assert tool == {
         "name": "shop__get_order",
