@@ -51,8 +51,8 @@ BUGS = (
     Bug(
         "early start: before the last call that it waits for has ended",
         "schedule.py",
-        "if self._missing[dependent] == 0:",
-        "if self._missing[dependent] <= 1:",
+        "if self._missing[dependent] > 0:",
+        "if self._missing[dependent] > 1:",
     ),
     Bug("early start: a soft dependency is not waited for", "plan.py", "{*draft.soft, *earlier}", "{*earlier}"),
     Bug(
@@ -86,7 +86,7 @@ BUGS = (
     Bug(
         "a write in flight is cut short",
         "schedule.py",
-        'is _State.IN_FLIGHT and self._plan.steps[index].kind == "read":',
+        'is _State.IN_FLIGHT and step.kind == "read":',
         "is _State.IN_FLIGHT:",
     ),
 )

@@ -23,17 +23,18 @@ ENOUGH = 0.85
 _LIMIT_S = 60
 _FATES = ("killed", "equivalent", "survived")
 _ELSEWHERE = {
-    "draft": ("plan", "schedule"),
-    "fan": ("schedule",),
+    "draft": ("plan", "splice", "schedule"),
     "fill": ("reference", "schedule"),
-    "filling": ("schedule", "plan"),
-    "given": ("recipe",),
-    "guesses": ("schedule",),
-    "hint": ("reply",),
+    "filling": ("schedule", "fan", "plan"),
+    "gather": ("splice",),
+    "given": ("recipe", "splice"),
 }
 """Where the tests are of files that have none of their own."""
 _BEYOND_THE_LAWS = frozenset(
-    ("budget", "dry_run", "hint", "known", "offer", "page", "prefetch", "recipe", "reply", "result", "search")
+    (
+        *("budget", "dry_run", "gather", "hint", "known", "offer", "page", "prefetch", "recipe", "reply", "result"),
+        *("search", "splice"),
+    )
 )
 """What no schedule runs through."""
 
