@@ -51,6 +51,11 @@ def test_a_timeout_that_is_none_is_refused(seconds: object) -> None:
     ]
 
 
+def test_a_timeout_is_a_day_at_most() -> None:
+    assert batch_of(T, timeout_s=86_400).timeout_s == 86_400
+    assert problems_with({"calls": [T], "timeout_s": 86_401}) == [("INVALID_REQUEST", "timeout_s")]
+
+
 def test_every_fault_of_the_shape_is_named_at_once() -> None:
     request: dict[str, Any] = {
         "calls": [
@@ -116,8 +121,18 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
     ]
 
 
-def test_a_value_of_the_wrong_kind_is_told_what_it_should_be() -> None:
-    refusal = parse_batch({"calls": [{**T, "arguments": 5}]}, max_calls=9)
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ([], "a batch needs at least one call"),
+        ([{"arguments": {}}], '"tool" is missing'),
+        ([5], 'a call is an object with a "tool" and its "arguments"'),
+        ([{**T, "id": "a b"}], "an id is 1 to 64 characters of A-Z a-z 0-9 _ -"),
+        ([{**T, "arguments": 5}], "input should be a valid dictionary"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_a_request(raw: object, message: str) -> None:
+    refusal = parse_batch(raw, max_calls=9)
 
     assert not isinstance(refusal, Batch)
-    assert refusal.problems[0].message == "input should be a valid dictionary"
+    assert [problem.message for problem in refusal.problems] == [message]
