@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from statistics import median
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
@@ -25,8 +24,8 @@ class Durations:
 
     def typical_s(self, tool: str) -> float | None:
         """The median of the latest calls of `tool`, in seconds; `None` where there was none."""
-        latest = self._latest.get(tool)
-        return median(latest) if latest else None
+        latest = sorted(self._latest.get(tool, ()))
+        return latest[len(latest) // 2] if latest else None
 
 
 def measured(durations: Durations, inner: CallPath) -> CallPath:

@@ -74,9 +74,13 @@ class Plan:
     steps: tuple[Step, ...]
     order: tuple[int, ...]
     """The positions of the steps in the order in which they would have been made one by one."""
+    recipes: bool = False
+    """Whether some of the steps are those of recipes."""
 
     def shown(self, outcomes: Sequence[Outcome | None]) -> list[tuple[Step, Outcome | None]]:
         """The request's own calls, in its order, and what became of each."""
+        if not self.recipes:
+            return list(zip(self.steps, outcomes, strict=True))
         return [pair for pair in zip(self.steps, outcomes, strict=True) if pair[0].shown]
 
     def parts_of(self, index: int) -> range:
@@ -120,6 +124,8 @@ def make_plan(
     drafting.problems.extend(_bad_groups(batch, calls) if batch.groups else ())
     drafts = _drafts(drafting, spliced)
     problems = drafting.problems
+    if len(drafts) == 1 and not problems and not drafts[0].waits:
+        return Plan(batch, (_alone(drafts[0]),), (0,), recipes=bool(spliced.insides))
     waits = [draft.waits for draft in drafts]
     free = not any(waits)
     cycle = () if free else cycle_in(waits)
@@ -129,7 +135,8 @@ def make_plan(
     if problems:
         return Refusal(tuple(dict.fromkeys(problems)))
     order = tuple(range(len(drafts))) if free else serial_order(waits)
-    return Plan(batch, _steps(drafts, order, serialize, one_by_one=one_by_one), order)
+    steps = _steps(drafts, order, serialize, one_by_one=one_by_one)
+    return Plan(batch, steps, order, recipes=bool(spliced.insides))
 
 
 def _drafts(drafting: Drafting, spliced: Spliced) -> list[Draft]:
@@ -197,6 +204,12 @@ def _steps(drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *,
             draft.call, draft.asked, draft.kind, draft.needs, after, guesses, chain, draft.fault, draft.inside
         )
     return tuple(steps[index] for index in range(len(drafts)))
+
+
+def _alone(draft: Draft) -> Step:
+    """The step of a batch of one call: there is no order to find out about, and such a batch must cost little."""
+    chain = _WHOLE_BATCH if draft.kind == "write" else None
+    return Step(draft.call, draft.asked, draft.kind, (), (), (), chain, draft.fault, draft.inside)
 
 
 class _Ordering:

@@ -72,7 +72,7 @@ def splice(
     batch: Batch, recipes: Mapping[str, Recipe], catalogue: Catalogue, check: CheckArguments, *, max_calls: int
 ) -> Spliced:
     """`batch` with the calls of recipes in the places of the calls of them, `max_calls` at most in all."""
-    if not any(call.tool in recipes for call in batch.calls):
+    if not recipes or not any(call.tool in recipes for call in batch.calls):
         return Spliced.plain(batch)
     spliced = Spliced(batch)
     count = sum(len(recipes[call.tool].calls) if call.tool in recipes else 1 for call in batch.calls)
