@@ -48,6 +48,18 @@ def test_an_unknown_name_gets_the_nearest_one(name: str, hint: str) -> None:
     assert hint in missing.message
 
 
+def test_the_nearest_name_is_sought_among_those_that_begin_most_alike() -> None:
+    missing = Catalogue([listing("a", "get_order z_g1 z_g2 z_g3 z_g4 z_g5")]).find("get_ordr")
+
+    assert isinstance(missing, NotFound)
+    assert missing.message == 'no tool is called "get_ordr"; did you mean "get_order"?'
+
+
+def test_a_catalogue_is_complete_where_every_upstream_is_up() -> None:
+    assert Catalogue([listing("a", "get"), listing("b")]).complete
+    assert not Catalogue([listing("a", "get"), listing("b", unavailable="connection refused")]).complete
+
+
 def test_an_upstream_that_is_down_cannot_say_what_it_has_but_old_tools_stay_known() -> None:
     catalogue = Catalogue([listing("a", "get", unavailable="connection refused")])
     missing = catalogue.find("a.other")
