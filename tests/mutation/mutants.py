@@ -40,6 +40,8 @@ class Mutant:
 
     file: str
     line: int
+    function: str
+    """The innermost one that it is in, if any."""
     said: str
     """The line that it is in, as it should be."""
     change: str
@@ -49,12 +51,13 @@ class Mutant:
     @property
     def key(self) -> tuple[str, str, str]:
         """What it is known by, also after changes elsewhere in the file."""
-        return self.file, self.said, self.change
+        return self.file, f"{self.function}: {self.said}", self.change
 
 
 def mutants_of(file: str, text: str) -> list[Mutant]:
     """Every mutant of a source text, in the order of its lines."""
     tree, lines = ast.parse(text), text.splitlines()
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     found: dict[str, Mutant] = {}
     for node, put in _places(tree):
         for new in _faults(node):
@@ -62,7 +65,8 @@ def mutants_of(file: str, text: str) -> list[Mutant]:
             mutated = ast.unparse(tree)
             put(node)
             said, change = lines[node.lineno - 1].strip(), f"{_short(node)} → {_short(new)}"
-            found.setdefault(mutated, Mutant(file, node.lineno, said, change, mutated))
+            within = [it.name for it in functions if it.lineno <= node.lineno <= (it.end_lineno or 0)]
+            found.setdefault(mutated, Mutant(file, node.lineno, (within or [""])[-1], said, change, mutated))
     return sorted(found.values(), key=lambda mutant: mutant.line)
 
 

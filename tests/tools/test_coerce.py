@@ -92,6 +92,7 @@ def test_one_id_to_depend_on_needs_no_list(more: dict[str, Any]) -> None:
         ({**CALL, "args": {}}, "calls[0].args"),
         ({**CALL, "order_id": 1}, "calls[0].order_id"),
         ({"tool": "t", "args": {}, "x": 1}, "calls[0].x"),
+        ({"tool": "t", "args": {"x": 1}, "params": {"x": 2}}, "calls[0].params"),
         ({"tool": "t", "arguments": "not json"}, "calls[0].arguments"),
         ({"tool": "t", "arguments": '{"x": NaN}'}, "calls[0].arguments"),
         ({"tool": "t", "arguments": "[1]"}, "calls[0].arguments"),
