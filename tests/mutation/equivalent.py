@@ -6,12 +6,16 @@ _ONE_LENGTH = "a check on lists that were made of one another, so that they are 
 _FIRST_OF = "only the first is used"
 _ROOM = "where a search by halves begins: from higher up it ends at the same place"
 _REFUSED = "either is refused in the same words"
+_RANK = "a rank that is compared and nothing else: its order stays"
+_TWICE = "the two characters are the same"
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("bounded_path.py", ': _WORK = "work"', "'work' → 'workx'"): _A_NAME,
     ("budget.py", "_beginning: low, high = 0, min(len(text), max(limit - 2, 0))", "limit - 2 → limit + 2"): _ROOM,
     ("catalogue.py", "_nearest: close = get_close_matches(name, likely, n=1, cutoff=0.6)", "1 → 2"): _FIRST_OF,
     ("coerce.py", "request_of: return value", "return value → return None"): _REFUSED,
+    ("fill.py", "slot: return match[0][0]", "0 → 1"): _TWICE,
+    ("gather.py", '_rank: return {"unknown": 0, "skipped": 2}.get(failure.status, 1)', "2 → 3"): _RANK,
     ("order.py", "cycle_in: unseen, open_, closed = 0, 1, 2", "2 → 3"): _A_NAME,
     ("reference.py", "_is_plain: return False", "return False → return None"): _A_TRUTH,
     ("reply.py", "_share: for envelope, size in zip(results, sizes, strict=True):", "True → False"): _ONE_LENGTH,

@@ -28,8 +28,9 @@ _ELSEWHERE = {
     "filling": ("schedule", "fan", "plan"),
     "gather": ("splice",),
     "given": ("recipe", "splice"),
+    "reference": ("plan",),
 }
-"""Where the tests are of files that have none of their own."""
+"""Where else the tests of a file are, or all of them where it has none of its own."""
 _BEYOND_THE_LAWS = frozenset(
     (
         *("budget", "dry_run", "gather", "hint", "known", "offer", "page", "prefetch", "recipe", "reply", "result"),

@@ -6,8 +6,8 @@ import pytest
 from tests.tools.building import call, plan_of, ref, refusal_of, schedule_of
 from tests.tools.playing import Play
 
-from headgate.tools.fan import MAX_ITEMS
-from headgate.tools.outcome import Answer, Failure
+from headgate.tools.fan import MAX_ITEMS, Fan
+from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.schedule import Ended, Expired, Start
 
 NO = Failure("error", "TOOL_ERROR", "it says no")
@@ -42,6 +42,24 @@ def test_writes_run_one_by_one_and_the_first_that_fails_ends_them_and_the_chain(
         NO,
         Failure("skipped", "CHAIN_HALTED", "not sent: item 1 did not end ok"),
     ]
+
+
+def test_an_item_that_has_ended_starts_nothing_by_ending_again() -> None:
+    play = Play(plan_of(each("a.put", [1, 2])))
+    assert play.end("each[0]") == ["start each[1]"]
+
+    assert play.end("each[0]") == []
+    assert play.end("each[0]", NO) == []
+    assert play.end("each[1]") == []
+    assert play.became() == {"each": "ok"}
+
+
+def test_what_starts_next_is_always_a_range_of_items() -> None:
+    fan = Fan([{}, {}, {}], in_turn=True)
+
+    assert list(fan.end(0, Outcome(Answer(1), 1))) == [1]
+    assert list(fan.end(1, Outcome(NO, 2))) == []
+    assert fan.done
 
 
 def test_a_read_of_which_one_item_fails_is_not_ok_and_names_it() -> None:
