@@ -16,6 +16,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("coerce.py", "request_of: return value", "return value → return None"): _REFUSED,
     ("fill.py", "slot: return match[0][0]", "0 → 1"): _TWICE,
     ("gather.py", '_rank: return {"unknown": 0, "skipped": 2}.get(failure.status, 1)', "2 → 3"): _RANK,
+    ("hint.py", "hint_of: for step, outcome in zip(plan.steps, outcomes, strict=True):", "True → False"): _ONE_LENGTH,
     ("order.py", "cycle_in: unseen, open_, closed = 0, 1, 2", "2 → 3"): _A_NAME,
     ("reference.py", "_is_plain: return False", "return False → return None"): _A_TRUTH,
     ("reply.py", "_share: for envelope, size in zip(results, sizes, strict=True):", "True → False"): _ONE_LENGTH,

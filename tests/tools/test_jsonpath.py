@@ -51,6 +51,12 @@ def test_any_path_over_any_data_finds_values_and_never_raises(data: Any, steps: 
     assert len(found) <= 1 or not path.singular
 
 
+def test_a_path_has_512_characters_at_most() -> None:
+    assert compile_path("$." + "a" * 510).singular
+    with pytest.raises(BadPathError, match="at most 512 characters"):
+        compile_path("$." + "a" * 511)
+
+
 @given(JSON)
 def test_the_root_is_the_data_itself(data: Any) -> None:
     assert compile_path("$").of(data) == [data]
