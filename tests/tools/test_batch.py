@@ -124,8 +124,8 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ([], "a batch needs at least one call"),
-        ([{"arguments": {}}], '"tool" is missing'),
+        (list[Any](), "a batch needs at least one call"),
+        ([dict[str, Any](arguments={})], '"tool" is missing'),
         ([5], 'a call is an object with a "tool" and its "arguments"'),
         ([{**T, "id": "a b"}], "an id is 1 to 64 characters of A-Z a-z 0-9 _ -"),
         ([{**T, "arguments": 5}], "input should be a valid dictionary"),
