@@ -84,12 +84,15 @@ class Gate:
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
         self._kept.keep(batch_id, driver)
-        self._books.open(batch_id, driver)
         driver.start(self._tasks)
         try:
+            # Let the calls go out first: what else there is to do is done while they are on their way.
+            await asyncio.sleep(0)
+            self._books.open(batch_id, driver)
             await driver.wait(self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
             driver.cancel()
+            self._books.open(batch_id, driver)
             raise
         now = asyncio.get_running_loop().time()
         return BatchRun(batch_id, reply_of(driver, batch_id, now, self.settings.headgate.reply_limit), driver)
@@ -179,10 +182,11 @@ class Gate:
         batch = request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
         if isinstance(batch, Refusal):
             return batch
-        await self._know_tools_of(batch)
-        check = self._upstreams.check_arguments
+        if not self._upstreams.all_known:
+            await self._know_tools_of(batch)
+        check, recipes = self._upstreams.check_arguments, self.settings.recipes
         plan = make_plan(
-            splice(batch, self.settings.recipes, self.catalogue(), check, max_calls=settings.max_calls),
+            splice(batch, recipes, self.catalogue(), check, max_calls=settings.max_calls) if recipes else batch,
             self.catalogue(),
             check,
             serialize=settings.serialize,
@@ -193,8 +197,6 @@ class Gate:
         return plan
 
     async def _know_tools_of(self, batch: Batch) -> None:
-        if self._upstreams.all_known:
-            return
         tools = self.recipes.tools_in(batch)
         unknown = [tool for tool in tools if isinstance(self.catalogue().find(tool), NotFound)]
         if unknown:

@@ -36,6 +36,11 @@ class Draft:
     """What it is to a recipe."""
 
     @property
+    def tool(self) -> Tool | None:
+        """Its tool, where there is one."""
+        return None if self.asked is None else self.asked.tool
+
+    @property
     def kind(self) -> ToolClass:
         """Its tool's class; a write where there is no such tool."""
         return "write" if self.asked is None else self.asked.tool.kind

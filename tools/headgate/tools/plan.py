@@ -31,6 +31,7 @@ class Step:
     call: Call
     asked: Asked | None
     """What it is sent with; `None` where there is no such tool."""
+    tool: Tool | None
     kind: ToolClass
     needs: tuple[int, ...]
     """Calls that must end ok first."""
@@ -56,14 +57,9 @@ class Step:
         return self.inside is not None and self.inside.role == "gather"
 
     @property
-    def tool(self) -> Tool | None:
-        """Its tool, where there is one."""
-        return None if self.asked is None else self.asked.tool
-
-    @property
     def upstream(self) -> str:
         """The upstream that it goes to; empty where the tool is unknown."""
-        return "" if self.asked is None else self.asked.tool.upstream
+        return "" if self.tool is None else self.tool.upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +197,16 @@ def _steps(drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *,
         if guesses:
             guesses = tuple(guess for guess in guesses if guess not in after)
         steps[index] = Step(
-            draft.call, draft.asked, draft.kind, draft.needs, after, guesses, chain, draft.fault, draft.inside
+            draft.call,
+            draft.asked,
+            draft.tool,
+            draft.kind,
+            draft.needs,
+            after,
+            guesses,
+            chain,
+            draft.fault,
+            draft.inside,
         )
     return tuple(steps[index] for index in range(len(drafts)))
 
@@ -209,7 +214,7 @@ def _steps(drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *,
 def _alone(draft: Draft) -> Step:
     """The step of a batch of one call: there is no order to find out about, and such a batch must cost little."""
     chain = _WHOLE_BATCH if draft.kind == "write" else None
-    return Step(draft.call, draft.asked, draft.kind, (), (), (), chain, draft.fault, draft.inside)
+    return Step(draft.call, draft.asked, draft.tool, draft.kind, (), (), (), chain, draft.fault, draft.inside)
 
 
 class _Ordering:

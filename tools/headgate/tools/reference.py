@@ -69,7 +69,7 @@ def scan(
 
     `items` says whether there is an item that it can refer to.
     """
-    if isinstance(asked, Mapping) and _is_plain(asked):
+    if not isinstance(asked, list) and _is_plain(asked):
         return None, ()
     found = _Scan(items)
     pending: list[tuple[Any, str, int]] = [(asked, where, 1)]

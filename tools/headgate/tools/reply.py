@@ -17,6 +17,9 @@ MAX_NAMED_PROBLEMS = 200
 """Problems that a refusal names; its summary counts them all."""
 MAX_PROBLEM_TEXT = 1_000
 """Characters of one problem: names in it are the model's own, and may be of any length."""
+_Shown = Sequence[tuple[Step, Outcome | None]]
+"""The request's own calls, in its order, and what became of each."""
+
 MAX_NAMED_FAILURES = 5
 """Failures that the summary names before it only counts them."""
 _MIN_QUEUED_MS = 5
@@ -62,21 +65,27 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
     """
     blocks: list[dict[str, Any]] = []
     own = plan.shown(outcomes)
-    results = [_envelope(step, outcome, blocks) for step, outcome in own]
-    counts = counted([outcome for _, outcome in own])
-    serial_s = sum(outcome.serial_s for _, outcome in own if outcome is not None)
+    results: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    serial_s = 0.0
+    for step, outcome in own:
+        envelope = _envelope(step, outcome, blocks)
+        results.append(envelope)
+        counts[envelope["status"]] = counts.get(envelope["status"], 0) + 1
+        serial_s += 0.0 if outcome is None else outcome.serial_s
+        if "data" in envelope and step.tool is not None and step.tool.rules.result_limit is not None:
+            _shorten(envelope, step.tool.rules.result_limit)
+    told = f"{counts.get('ok', 0)} of {len(own)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
+    remark = _failures(own) if len(own) > counts.get("ok", 0) else hint_of(plan, outcomes, duration_s)
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),
-        "summary": summary_of(plan, outcomes, duration_s, serial_s),
+        "summary": f"{told}. {remark}" if remark else told,
         "counts": counts,
         "duration_ms": _ms(duration_s),
         "serial_ms": _ms(serial_s),
         "results": results,
     }
-    for (step, _), envelope in zip(own, results, strict=True):
-        if "data" in envelope and step.tool is not None and step.tool.rules.result_limit is not None:
-            _shorten(envelope, step.tool.rules.result_limit)
     text = to_json(body)
     if len(text) > limit:
         _share(results, limit, len(text))
@@ -102,14 +111,8 @@ def outcome_of(counts: Mapping[str, int]) -> str:
     return "ok" if len(counts) == 1 else "partial"
 
 
-def summary_of(plan: Plan, outcomes: Sequence[Outcome | None], duration_s: float, serial_s: float) -> str:
-    """One line for the model: how many, how long, how long it would have taken, and what failed."""
-    own = plan.shown(outcomes)
-    ok = sum(outcome is not None and outcome.ok for _, outcome in own)
-    text = f"{ok} of {len(own)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
-    if ok == len(own):
-        hint = hint_of(plan, outcomes, duration_s)
-        return f"{text}. {hint}" if hint else text
+def _failures(own: _Shown) -> str:
+    """What failed, the first few by name, and what is still running."""
     failed = [
         f"{step.call.id}: {outcome.result.code}"
         for step, outcome in own
@@ -121,7 +124,7 @@ def summary_of(plan: Plan, outcomes: Sequence[Outcome | None], duration_s: float
     pending = sum(outcome is None for _, outcome in own)
     if pending:
         named.append(f"{pending} still running: get_result has them later")
-    return f"{text}. {', '.join(named)}"
+    return ", ".join(named)
 
 
 def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]]) -> dict[str, Any]:
