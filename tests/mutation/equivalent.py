@@ -8,6 +8,7 @@ _ROOM = "where a search by halves begins: from higher up it ends at the same pla
 _REFUSED = "either is refused in the same words"
 _RANK = "a rank that is compared and nothing else: its order stays"
 _TWICE = "the two characters are the same"
+_SHORTER = "a shorter way to the same answer"
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("bounded_path.py", ': _WORK = "work"', "'work' → 'workx'"): _A_NAME,
@@ -18,6 +19,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("gather.py", '_rank: return {"unknown": 0, "skipped": 2}.get(failure.status, 1)', "2 → 3"): _RANK,
     ("hint.py", "hint_of: for step, outcome in zip(plan.steps, outcomes, strict=True):", "True → False"): _ONE_LENGTH,
     ("order.py", "cycle_in: unseen, open_, closed = 0, 1, 2", "2 → 3"): _A_NAME,
+    ("plan.py", ": recipes: bool = False", "False → True"): _SHORTER,
+    (
+        "plan.py",
+        "_drafts: return [drafting.draft(place, call) for place, call in zip(spliced.places, spliced.calls, strict=True)]",
+        "True → False",
+    ): _ONE_LENGTH,
     ("reference.py", "_is_plain: return False", "return False → return None"): _A_TRUTH,
     ("reply.py", "_share: for envelope, size in zip(results, sizes, strict=True):", "True → False"): _ONE_LENGTH,
 }

@@ -191,6 +191,8 @@ def test_a_batch_of_reads_refuses_writes_and_whatever_may_be_one() -> None:
     ]  # fmt: skip
     assert "a__put" in refusal.problems[0].message
     assert "batch_call" in refusal.problems[0].message
+    assert 'no tool is called "x.y"' in refusal.problems[1].message
+    assert refusal.problems[2].message == 'upstream "down" is not available: connection refused'
 
 
 def test_an_upstream_that_is_down_has_a_write_chain_of_its_own() -> None:

@@ -133,9 +133,13 @@ def test_what_a_recipe_is_given_by_a_reference_is_data_and_what_it_takes() -> No
     assert run.sent["ctx.y"] == {"of": {"$from": "s", "path": "$"}, "n": 4}
 
 
+@pytest.mark.parametrize("first", ["s", "ctx"])
 @pytest.mark.parametrize("value", [{"$from": "s", "path": "$"}, 5, None, ["A-17"]])
-def test_a_reference_to_something_else_than_a_recipe_takes_fails_it_before_anything_is_sent(value: Any) -> None:
-    run = Run(plan_of(call("a.list", "s"), call("look", "ctx", key=ref("s", "$.k"))))
+def test_a_reference_to_something_else_than_a_recipe_takes_fails_it_before_anything_is_sent(
+    value: Any, first: str
+) -> None:
+    calls = [call("a.list", "s"), call("look", "ctx", key=ref("s", "$.k"))]
+    run = Run(plan_of(*calls if first == "s" else calls[::-1]))
     run.end("s", {"k": value})
 
     assert run.schedule.done
