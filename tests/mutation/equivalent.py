@@ -22,7 +22,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("plan.py", ": recipes: bool = False", "False → True"): _SHORTER,
     (
         "plan.py",
-        "_drafts: return [drafting.draft(place, call) for place, call in zip(spliced.places, spliced.calls, strict=True)]",
+        (
+            "_drafts: return [drafting.draft(place, call) "
+            "for place, call in zip(spliced.places, spliced.calls, strict=True)]"
+        ),
         "True → False",
     ): _ONE_LENGTH,
     ("reference.py", "_is_plain: return False", "return False → return None"): _A_TRUTH,

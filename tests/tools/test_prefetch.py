@@ -53,6 +53,10 @@ def test_what_names_no_argument_is_passed_on_as_it_is(value: object) -> None:
     assert made({"x": value}) == [{"x": value}]
 
 
+def test_what_came_ahead_is_kept_for_ten_seconds_where_nothing_is_said() -> None:
+    assert PrefetchRule("when", ()).within_s == 10
+
+
 def test_a_rule_stays_as_it_was() -> None:
     written: dict[str, Any] = {"id": arg("order")}
     made(written, order="A-17")
