@@ -29,5 +29,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "True → False",
     ): _ONE_LENGTH,
     ("reference.py", "_is_plain: return False", "return False → return None"): _A_TRUTH,
+    (
+        "reference.py",
+        "_is_plain: return not any(isinstance(value, _NESTED) for value in arguments.values())",
+        "return not any((isinstance(value, _NESTED) for value in argu… → return None",
+    ): _SHORTER,
     ("reply.py", "_share: for envelope, size in zip(results, sizes, strict=True):", "True → False"): _ONE_LENGTH,
 }

@@ -13,7 +13,7 @@ from headgate.tools.catalogue import Catalogue, Listing
 from headgate.tools.outcome import Answer, ErrorCode, Failure, Outcome
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.refusal import Problem, Refusal
-from headgate.tools.reply import MAX_PROBLEM_TEXT, Reply, refused, reply_to
+from headgate.tools.reply import Reply, refused, reply_to
 from headgate.tools.rules import ToolRules, UpstreamRules
 
 NO = Failure("error", "TOOL_ERROR", "it says no")
@@ -87,6 +87,8 @@ def test_fields_are_there_only_where_they_say_something() -> None:
     assert made.body["results"][0]["data"] is None
     assert made.body["results"][1]["queued_ms"] == 250
     assert made.body["results"][2]["duration_ms"] == 0
+    waits = reply(reads(2), ended(Answer(1), 1, 0.005), ended(Answer(1), 1, 0.004)).body["results"]
+    assert [result.get("queued_ms") for result in waits] == [5, None]
 
 
 def test_a_call_that_another_answered_too_says_so() -> None:
@@ -257,7 +259,7 @@ def test_a_refusal_says_everything_that_is_wrong() -> None:
 
 
 def test_a_problem_is_told_in_so_many_characters_and_no_more() -> None:
-    just, over = "x" * MAX_PROBLEM_TEXT, "x" * (MAX_PROBLEM_TEXT + 1)
+    just, over = "x" * 1_000, "x" * 1_001
     (problem,) = refused(Refusal((Problem("INVALID_REQUEST", just, over),)), "b_1").body["problems"]
 
     assert (problem["where"], problem["message"]) == (just, f"{just}…")
