@@ -166,6 +166,13 @@ def test_on_error_stop_heeds_failures_that_are_known_before_anything_is_sent() -
     assert play.became() == {"r": "INVALID_ARGUMENTS", "w": "CANCELLED", "s": "CANCELLED"}
 
 
+def test_on_error_stop_is_blamed_on_the_failure_and_not_on_what_was_skipped_for_it() -> None:
+    play = Play(plan_of(call("a.put", "w1"), call("a.put", "w2", bad=1), call("a.get", "r"), on_error="stop"))
+
+    assert play.became() == {"w1": "CHAIN_HALTED", "w2": "INVALID_ARGUMENTS", "r": "CANCELLED"}
+    assert play.message("r") == 'stopped because "w2" failed'
+
+
 @pytest.mark.parametrize(
     ("event", "waiting", "reading", "status"),
     [
