@@ -1,8 +1,8 @@
-"""MCP servers at a URL: streamable HTTP, and the legacy SSE transport."""
+"""MCP servers at a URL, over streamable HTTP."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -10,7 +10,6 @@ import anyio
 import httpx2 as httpx
 import orjson
 from mcp.client.session import ClientSession
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.dispatcher import CallOptions, OnNotify, OnNotifyIntercept, OnRequest
 from mcp.shared.exceptions import MCPError
@@ -25,7 +24,7 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import CONNECTION_CLOSED
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.session import Send, SessionConnection, answered_with_error, negotiated
 from headgate.proxy.target import HttpTarget
@@ -40,7 +39,7 @@ _COURTESY_S = 1.0
 _TIMEOUTS = ("connect", "read", "write", "pool")
 _LAST_WORDS_S = 0.2
 _SESSION_GONE = "the upstream no longer knows the session"
-_NOT_REACHED = -32_003
+NOT_REACHED = -32_003
 """The JSON-RPC code, in the range left to implementations, of a request that got no HTTP answer."""
 
 
@@ -68,23 +67,24 @@ def http_opener(target: HttpTarget, concurrency: int) -> Open:
     return open_session
 
 
-def _streams(
-    target: HttpTarget, concurrency: int, lose: Callable[[str], None]
-) -> AbstractAsyncContextManager[tuple[Any, Any]]:
+def client_of(target: HttpTarget, concurrency: int, lose: Callable[[str], None] | None = None) -> httpx.AsyncClient:
+    """An HTTP client with the target's headers; with `lose`, one whose failures stay with the request that met them."""
     limits = httpx.Limits(max_connections=concurrency + _SPARE_CONNECTIONS, max_keepalive_connections=concurrency)
     timeout = httpx.Timeout(CONNECT_S, read=None)
-    wrapper = _Contained if target.transport == "streamable-http" else _ContainedBeside
-    transport = wrapper(httpx.AsyncHTTPTransport(limits=limits), lose)
-
-    client = httpx.AsyncClient(headers=dict(target.headers), timeout=timeout, limits=limits, transport=transport)
-    if target.transport == "sse":
-        return sse_client(target.url, httpx_client_factory=lambda headers=None, timeout=None, auth=None: client)  # noqa: ARG005
-    return _streamable(target.url, client)
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(limits=limits)
+    if lose is not None:
+        transport = _Contained(transport, lose)
+    return httpx.AsyncClient(headers=dict(target.headers), timeout=timeout, limits=limits, transport=transport)
 
 
 @asynccontextmanager
-async def _streamable(url: str, client: httpx.AsyncClient) -> AsyncGenerator[tuple[Any, Any]]:
-    async with client, streamable_http_client(url, http_client=client, max_sse_event_size=MAX_EVENT) as streams:
+async def _streams(
+    target: HttpTarget, concurrency: int, lose: Callable[[str], None]
+) -> AsyncGenerator[tuple[Any, Any]]:
+    async with (
+        client_of(target, concurrency, lose) as client,
+        streamable_http_client(target.url, http_client=client, max_sse_event_size=MAX_EVENT) as streams,
+    ):
         yield streams
 
 
@@ -125,7 +125,7 @@ async def _abandonable(
                 if not answer.done():
                     answer.set_result(result)
         except MCPError as error:
-            failure = _failure_of(error)
+            failure = failure_of(error)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             failure = CallFailedError("UPSTREAM_UNAVAILABLE", "the upstream's session has ended", sent=False)
         finally:
@@ -143,10 +143,11 @@ async def _abandonable(
         raise
 
 
-def _failure_of(error: MCPError) -> CallFailedError:
+def failure_of(error: MCPError) -> CallFailedError:
+    """What a protocol error says of a call, those made here for requests that got no HTTP answer included."""
     if error.code == CONNECTION_CLOSED:
         return CallFailedError("UPSTREAM_ERROR", "the upstream closed the connection", sent=True)
-    if error.code == _NOT_REACHED:
+    if error.code == NOT_REACHED:
         data: object = error.error.data
         sent = isinstance(data, dict) and bool(cast("dict[str, Any]", data).get("sent"))
         return CallFailedError("UPSTREAM_ERROR" if sent else "UPSTREAM_UNAVAILABLE", error.error.message, sent=sent)
@@ -212,31 +213,12 @@ class _Contained(httpx.AsyncBaseTransport):
 
     def _failed(self, request: httpx.Request, message: str, *, sent: bool) -> httpx.Response:
         """An HTTP answer that the SDK takes for the JSON-RPC error of this one request."""
-        error = {"code": _NOT_REACHED, "message": message, "data": {"sent": sent}}
+        error = {"code": NOT_REACHED, "message": message, "data": {"sent": sent}}
         content = orjson.dumps({"jsonrpc": "2.0", "id": _id_of(request), "error": error})
         return httpx.Response(503, headers={"content-type": "application/json"}, content=content, request=request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-class _ContainedBeside(_Contained):
-    """The same for the SSE transport, where answers come by another stream, and so a failed POST cannot have one."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
-        if request.method == "GET" and response.is_error:
-            await response.aclose()
-            raise UnavailableError(f"the upstream answered with HTTP {response.status_code}")
-        return response
-
-    def _failed(self, request: httpx.Request, message: str, *, sent: bool) -> httpx.Response:
-        del sent
-        if request.method == "GET":
-            raise UnavailableError(message)
-        # The SDK sends nothing more once a POST has failed: better a new session than one that is half dead.
-        self._lose(message)
-        return httpx.Response(HTTPStatus.ACCEPTED, request=request)
 
 
 async def _whole(response: httpx.Response) -> bytes:

@@ -266,8 +266,10 @@ def _opener(target: Target, rules: UpstreamRules) -> Open:
         case HttpTarget():
             # Imported here: whoever has only stdio upstreams need not wait for an HTTP client to load.
             from headgate.proxy.http import http_opener  # noqa: PLC0415
+            from headgate.proxy.sse import sse_opener  # noqa: PLC0415
 
-            return http_opener(target, rules.concurrency)
+            opener = sse_opener if target.transport == "sse" else http_opener
+            return opener(target, rules.concurrency)
 
 
 def _in_parallel(parallel: bool | float) -> bool:  # noqa: FBT001 - the setting as it is written down
