@@ -68,8 +68,8 @@ async def test_one_call_in_trouble_changes_nothing_for_its_siblings(
 async def every_trouble(folder: Path, upstream: dict[str, Any], record: Record) -> None:
     pids: set[int] = set()
     async with ready_gate(write_config(folder, {"recorder": upstream})) as gate:
-        for name in TROUBLE:
-            result = await outcome_among_siblings(gate, TROUBLE[name], record)
+        for name, trouble in TROUBLE.items():
+            result = await outcome_among_siblings(gate, trouble, record)
 
             assert (name, result["status"], result.get("error_code")) == (name, *EXPECTED[name])
             pids |= record.pids()
