@@ -43,7 +43,10 @@ LATE = recipe(
     "late", call("a.get", "y", of=ref("x", "$.v")), call("a.get", "x", k=KEY), call("b.put", "w", k={"$param": "odd"}),
     key={}, odd={"default": {"$from": "s", "path": "$.no"}},
 )  # fmt: skip
-RECIPES = {it.name: it for it in (LOOK, PAY, FALL, EACH, LATE)}
+TWO = recipe(
+    "two", call("a.get", "x", k={"$param": "k"}), call("b.get", "y", of=ref("x", "$.no", default=KEY)), k={}, key={}
+)
+RECIPES = {it.name: it for it in (LOOK, PAY, FALL, EACH, LATE, TWO)}
 
 
 def planned(*calls: dict[str, Any], one_by_one: bool = False, max_calls: int = 20, **options: Any) -> Plan | Refusal:
@@ -239,6 +242,18 @@ def test_a_read_that_fails_in_a_recipe_with_a_write_ends_no_chain() -> None:
     run.end("p.w")
     assert run.results()["p"][0] == "TOOL_ERROR"
     assert "w" in run.sent
+
+
+def test_a_batch_without_recipes_is_what_it_was() -> None:
+    assert [step.call.id for step in plan_of(call("a.get", "x"), call("b.get", "y")).steps] == ["x", "y"]
+
+
+def test_what_a_default_is_made_of_may_be_a_value_beside_what_is_known_later() -> None:
+    run = Run(plan_of(call("a.list", "s"), call("two", "r", k=ref("s", "$.k"), key="K")))
+    run.end("s", {"k": 1})
+    run.end("r.x", {})
+
+    assert run.sent["r.y"] == {"of": "K"}
 
 
 def test_a_default_is_data_too_where_other_params_are_known_later() -> None:
