@@ -179,7 +179,7 @@ class Asking:
         return f"serialize = {self.serialize}\n{lines}"
 
 
-def asking(max_calls: int = 40, *, guessing: bool = False) -> st.SearchStrategy[Asking]:
+def asking(max_calls: int = 60, *, guessing: bool = False) -> st.SearchStrategy[Asking]:
     """Random batches; with `guessing`, some of their reads speculate."""
     sizes = st.integers(1, max_calls)
     texts = sizes.flatmap(lambda count: st.binary(min_size=10 * count, max_size=10 * count))

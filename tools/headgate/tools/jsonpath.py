@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 MAX_PATH = 512
 """Characters of one path."""
-MAX_VISITED = 100_000
+MAX_VISITED = 50_000
 """Values that the paths of one call may look at."""
 
 
