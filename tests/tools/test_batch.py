@@ -136,3 +136,12 @@ def test_what_is_wrong_is_said_in_the_words_of_a_request(raw: object, message: s
 
     assert not isinstance(refusal, Batch)
     assert [problem.message for problem in refusal.problems] == [message]
+
+
+def test_one_plain_call_is_the_batch_that_it_is_with_everything_written_out() -> None:
+    plain = {"tool": "a.get", "arguments": {"x": 1}}
+    whole = {"calls": [{**plain, "id": "c1"}], "on_error": "continue"}
+
+    assert parse_batch({"calls": [plain]}, max_calls=9) == parse_batch(whole, max_calls=9)
+    assert problems_with({"calls": [{**plain, "tool": ""}]}) == [("INVALID_REQUEST", "calls[0].tool")]
+    assert problems_with({"calls": [{**plain, "tool": "x" * 257}]}) == [("INVALID_REQUEST", "calls[0].tool")]

@@ -86,8 +86,6 @@ class Gate:
         self._kept.keep(batch_id, driver)
         driver.start(self._tasks)
         try:
-            # Let the calls go out first: what else there is to do is done while they are on their way.
-            await asyncio.sleep(0)
             self._books.open(batch_id, driver)
             await driver.wait(self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
@@ -274,4 +272,4 @@ def _opener(target: Target, rules: UpstreamRules) -> Open:
 
 def _in_parallel(parallel: bool | float) -> bool:  # noqa: FBT001 - the setting as it is written down
     """Whether this batch is one of the share that runs in parallel."""
-    return random.random() < float(parallel)  # noqa: S311 - a sample, not a secret
+    return parallel is True or random.random() < float(parallel)  # noqa: S311 - a sample, not a secret

@@ -15,6 +15,9 @@ _NOT_YET = {
 }
 _CALL_KNOWN = ("tool", "arguments", "id", "depends_on", "for_each", "parallel_group", "timeout_s", "select")
 _BATCH_KNOWN = ("calls", "groups", "on_error", "timeout_s", "dry_run")
+MAX_TOOL = 256
+"""Characters of a tool's name."""
+_PLAIN_FIELDS = 2
 _MAX_TIMEOUT_S = 24 * 3600.0
 
 CallId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -27,7 +30,7 @@ class Call:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    tool: Annotated[str, Field(min_length=1, max_length=256)]
+    tool: Annotated[str, Field(min_length=1, max_length=MAX_TOOL)]
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
     id: CallId = ""
     depends_on: tuple[CallId, ...] = ()
@@ -67,6 +70,9 @@ _BATCH = TypeAdapter(Batch)
 
 def parse_batch(raw: object, *, max_calls: int) -> Batch | Refusal:
     """The batch that `raw` stands for, or everything that is wrong with its shape."""
+    alone = _plainest(raw)
+    if alone is not None and max_calls > 0:
+        return alone
     request = request_of(raw)
     if not isinstance(request, dict):
         return Refusal((Problem("INVALID_REQUEST", "", 'a request is an object with a list "calls"'),))
@@ -84,6 +90,23 @@ def parse_batch(raw: object, *, max_calls: int) -> Batch | Refusal:
         return Refusal(tuple(_problems_of(invalid)))
     except RecursionError:
         return Refusal((Problem("TOO_DEEP", "calls", "the request is nested too deeply"),))
+
+
+def _plainest(raw: object) -> Batch | None:
+    """One call with a tool and its arguments and nothing else, which needs no model to be judged.
+
+    It costs little more in a batch than without one, and looking at it closely would be a good part of that.
+    """
+    request = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+    calls: object = request.get("calls") if len(request) == 1 else None
+    listed = cast("list[object]", calls) if isinstance(calls, list) else []
+    call = cast("dict[str, Any]", listed[0]) if len(listed) == 1 and isinstance(listed[0], dict) else {}
+    tool, arguments = call.get("tool"), call.get("arguments")
+    if len(call) != _PLAIN_FIELDS or not isinstance(tool, str) or not 0 < len(tool) <= MAX_TOOL:
+        return None
+    if not isinstance(arguments, dict):
+        return None
+    return Batch((Call(tool, cast("dict[str, Any]", arguments), "c1"),))
 
 
 def _with_id(call: object, number: int) -> object:
