@@ -1,5 +1,5 @@
 # The five commands anyone needs. Each does its own set-up on a machine with python3 (3.11 or later) and make.
-.PHONY: setup demo test check bench real-servers clean
+.PHONY: setup demo test check bench clean
 .DEFAULT_GOAL := demo
 
 VENV := .venv

@@ -154,6 +154,17 @@ def failure_of(error: MCPError) -> CallFailedError:
     return answered_with_error(error)
 
 
+def was_sent(broken: Exception) -> bool:
+    """Whether the upstream may have seen a request that ended like this."""
+    return not isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
+def broken_words(broken: Exception, url: httpx.URL) -> str:
+    """What to say of a request to `url` that got no HTTP answer."""
+    what = "the connection broke" if was_sent(broken) else f"cannot connect to {url.host}"
+    return f"{what} ({type(broken).__name__})"
+
+
 class _Watched(JSONRPCDispatcher[TransportContext]):
     """The SDK's dispatcher, saying when its stream has ended."""
 
@@ -195,9 +206,7 @@ class _Contained(httpx.AsyncBaseTransport):
                 return response
             content = await _whole(response)
         except httpx.TransportError as broken:
-            sent = not isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            verb = "the connection broke" if sent else f"cannot connect to {request.url.host}"
-            return self._failed(request, f"{verb} ({type(broken).__name__})", sent=sent)
+            return self._failed(request, broken_words(broken, request.url), sent=was_sent(broken))
         if response.status_code == HTTPStatus.NOT_FOUND and "mcp-session-id" in request.headers:
             # What it answered may arrive first: this call at least was not executed.
             asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._lose, _SESSION_GONE)

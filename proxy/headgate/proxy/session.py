@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError, Opening, UnavailableError
 from headgate.proxy.redact import redacted
+from headgate.proxy.rpc import LineClosedError
 from headgate.tools.result import presentable
 
 logger = logging.getLogger(__name__)
@@ -170,6 +171,12 @@ def _meta_of(session: ClientSession, client_info: types.Implementation) -> Mappi
         types.CLIENT_INFO_META_KEY: client_info.model_dump(by_alias=True, mode="json", exclude_none=True),
         types.CLIENT_CAPABILITIES_META_KEY: {},
     }
+
+
+def line_closed(closed: LineClosedError) -> CallFailedError:
+    """The failure of a call whose line was gone."""
+    code = "UPSTREAM_ERROR" if closed.sent else "UPSTREAM_UNAVAILABLE"
+    return CallFailedError(code, f"the upstream is gone: {closed}", sent=closed.sent)
 
 
 def answered_with_error(error: MCPError) -> CallFailedError:

@@ -15,11 +15,11 @@ import httpx2 as httpx
 import orjson
 from mcp.shared.exceptions import MCPError
 
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
-from headgate.proxy.http import MAX_EVENT, NOT_REACHED, client_of, failure_of
+from headgate.proxy.connection import Connection, Open, Opening, UnavailableError
+from headgate.proxy.http import MAX_EVENT, NOT_REACHED, broken_words, client_of, failure_of, was_sent
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
-from headgate.proxy.session import SessionConnection, negotiated
+from headgate.proxy.session import SessionConnection, line_closed, negotiated
 from headgate.proxy.target import HttpTarget
 
 
@@ -57,8 +57,7 @@ class _Line:
         try:
             return await self.rpc.request(method, params).answer()
         except LineClosedError as closed:
-            code = "UPSTREAM_ERROR" if closed.sent else "UPSTREAM_UNAVAILABLE"
-            raise CallFailedError(code, f"the upstream is gone: {closed}", sent=closed.sent) from None
+            raise line_closed(closed) from None
         except MCPError as error:
             raise failure_of(error) from None
 
@@ -80,7 +79,7 @@ class _Line:
                         self.rpc.receive(event.data.encode())
             reason = "the upstream ended the session"
         except (httpx.TransportError, httpx.SSEError, httpx.DecodingError) as broken:
-            reason = _reason(broken, httpx.URL(url))
+            reason = broken_words(broken, httpx.URL(url))
         if not opened:
             raise UnavailableError(reason)
         self.rpc.close(reason)
@@ -90,8 +89,7 @@ class _Line:
         try:
             response = await self.client.post(self.post_to, content=message, headers=headers)
         except httpx.TransportError as broken:
-            sent = not isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            self._fail(message, _reason(broken, self.post_to), sent=sent)
+            self._fail(message, broken_words(broken, self.post_to), sent=was_sent(broken))
             return
         if not response.is_success:
             words = f"the upstream answered with HTTP {response.status_code}"
@@ -102,11 +100,6 @@ class _Line:
         identity = cast("dict[str, Any]", orjson.loads(message)).get("id")
         error = {"code": NOT_REACHED, "message": reason, "data": {"sent": sent}}
         self.rpc.receive(orjson.dumps({"jsonrpc": "2.0", "id": identity, "error": error}))
-
-
-def _reason(broken: Exception, url: httpx.URL) -> str:
-    unreached = isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout)
-    return f"{f'cannot connect to {url.host}' if unreached else 'the connection broke'} ({type(broken).__name__})"
 
 
 def _within_origin(stream: httpx.URL, endpoint: str) -> httpx.URL:

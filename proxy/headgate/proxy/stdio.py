@@ -10,7 +10,7 @@ from headgate.proxy.child import MAX_UNREAD, started
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
-from headgate.proxy.session import SessionConnection, answered_with_error, negotiated
+from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
 from headgate.proxy.target import StdioTarget
 
 
@@ -44,7 +44,6 @@ async def _answer(rpc: Rpc, method: str, params: dict[str, Any]) -> Mapping[str,
     try:
         return await rpc.request(method, params).answer()
     except LineClosedError as closed:
-        code = "UPSTREAM_ERROR" if closed.sent else "UPSTREAM_UNAVAILABLE"
-        raise CallFailedError(code, f"the upstream is gone: {closed}", sent=closed.sent) from None
+        raise line_closed(closed) from None
     except MCPError as error:
         raise answered_with_error(error) from None
