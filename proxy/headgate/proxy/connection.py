@@ -12,11 +12,25 @@ from headgate.tools.rules import ToolClass
 class CallFailedError(Exception):
     """A call gave no result. Raised by connections and by the wrappers around them."""
 
-    def __init__(self, code: ErrorCode, message: str, *, sent: bool) -> None:
-        """`sent` says whether the upstream may have seen any of the call."""
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        sent: bool,
+        transient: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """`sent` says whether the upstream may have seen any of the call.
+
+        `transient` says that the way to the upstream failed and not the call, so that the same call may well succeed
+        if it is made again; `retry_after_s` is when, in seconds, where the upstream said so.
+        """
         super().__init__(message)
         self.code: ErrorCode = code
         self.sent = sent
+        self.transient = transient
+        self.retry_after_s = retry_after_s
 
     def copy(self) -> "CallFailedError":
         """The same failure, to be raised by somebody else: an exception remembers where it was raised."""
@@ -29,7 +43,7 @@ class CallFailedError(Exception):
         if kind == "write" and self.sent:
             return Failure("unknown", "OUTCOME_UNKNOWN", f"{self}. {_MAY_HAVE_BEEN_APPLIED}")
         status = "timeout" if self.code == "TOOL_TIMEOUT" else "error"
-        return Failure(status, self.code, str(self))
+        return Failure(status, self.code, str(self), self.retry_after_s)
 
 
 _MAY_HAVE_BEEN_APPLIED = "It may have been applied: check with a read before sending it again"

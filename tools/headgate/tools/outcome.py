@@ -10,20 +10,35 @@ ErrorCode = Literal[
     "TOOL_ERROR",
     "UPSTREAM_ERROR",
     "UPSTREAM_UNAVAILABLE",
+    "CIRCUIT_OPEN",
+    "RATE_LIMITED",
     "UNKNOWN_TOOL",
     "INVALID_ARGUMENTS",
     "REFERENCE_NOT_FOUND",
     "RESULT_TOO_LARGE",
+    "CONFLICT",
+    "DENIED",
     "TOOL_TIMEOUT",
     "OUTCOME_UNKNOWN",
     "DEPENDENCY_FAILED",
     "CHAIN_HALTED",
     "DEADLINE_EXCEEDED",
     "CANCELLED",
+    "OVERLOADED",
 ]
 
 RETRYABLE: frozenset[ErrorCode] = frozenset(
-    ("TOOL_TIMEOUT", "UPSTREAM_UNAVAILABLE", "DEADLINE_EXCEEDED", "DEPENDENCY_FAILED", "CHAIN_HALTED", "CANCELLED")
+    (
+        "TOOL_TIMEOUT",
+        "UPSTREAM_UNAVAILABLE",
+        "CIRCUIT_OPEN",
+        "RATE_LIMITED",
+        "DEADLINE_EXCEEDED",
+        "DEPENDENCY_FAILED",
+        "CHAIN_HALTED",
+        "CANCELLED",
+        "OVERLOADED",
+    )
 )
 """Codes after which the same call, sent again, may well succeed and cannot have been applied already."""
 
@@ -35,6 +50,8 @@ class Failure:
     status: Literal["error", "timeout", "unknown", "skipped"]
     code: ErrorCode
     message: str
+    retry_after_s: float | None = None
+    """Seconds after which another try may succeed, where somebody said so."""
 
 
 @dataclass(frozen=True, slots=True)

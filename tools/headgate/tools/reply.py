@@ -150,6 +150,8 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
         envelope["error"] = outcome.result.message
         if is_retryable(outcome.result, step):
             envelope["retryable"] = True
+        if outcome.result.retry_after_s is not None:
+            envelope["retry_after_s"] = round(outcome.result.retry_after_s, 3)
         if outcome.items is not None:
             envelope["data"] = [_data_of(item) for item in outcome.items]
         if outcome.parts is not None and any(part.ok for part in outcome.parts.values()):
