@@ -146,19 +146,24 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
             blocks += outcome.result.blocks
             envelope["content"] = list(range(first, len(blocks) + 1))
     else:
-        envelope["error_code"] = outcome.result.code
-        envelope["error"] = outcome.result.message
-        if is_retryable(outcome.result, step):
-            envelope["retryable"] = True
-        if outcome.result.retry_after_s is not None:
-            envelope["retry_after_s"] = round(outcome.result.retry_after_s, 3)
-        if outcome.items is not None:
-            envelope["data"] = [_data_of(item) for item in outcome.items]
-        if outcome.parts is not None and any(part.ok for part in outcome.parts.values()):
-            envelope["data"] = {name: _data_of(part) for name, part in outcome.parts.items()}
+        envelope |= _of_failure(step, outcome, outcome.result)
     if outcome.items is not None:
         envelope["items"] = _items_of(step, outcome.items)
     return envelope
+
+
+def _of_failure(step: Step, outcome: Outcome, failure: Failure) -> dict[str, Any]:
+    """What an envelope says of a call that did not end ok."""
+    told: dict[str, Any] = {"error_code": failure.code, "error": failure.message}
+    if is_retryable(failure, step):
+        told["retryable"] = True
+    if failure.retry_after_s is not None:
+        told["retry_after_s"] = round(failure.retry_after_s, 3)
+    if outcome.items is not None:
+        told["data"] = [_data_of(item) for item in outcome.items]
+    if outcome.parts is not None and any(part.ok for part in outcome.parts.values()):
+        told["data"] = {name: _data_of(part) for name, part in outcome.parts.items()}
+    return told
 
 
 def _data_of(item: Outcome) -> Any:
