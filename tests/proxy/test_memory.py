@@ -20,6 +20,10 @@ async def slow(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     return answer()
 
 
+async def at_once(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    return answer()
+
+
 async def broken(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     raise ValueError("a secret of the upstream")
 
@@ -63,3 +67,12 @@ async def test_a_timeout_inside_a_handler_is_not_taken_for_a_drop() -> None:
     async with upstream.open(OPENING) as connection:
         with pytest.raises(CallFailedError, match="closed the connection"):
             await connection.call_tool("impatient", {})
+
+
+async def test_what_goes_beside_the_arguments_of_a_call_is_kept_for_whoever_looks() -> None:
+    upstream = MemoryUpstream([], {"pay": at_once})
+    async with upstream.open(OPENING) as connection:
+        await connection.call_tool("pay", {})
+        await connection.call_tool("pay", {}, meta={"key": "k"}, headers={"Idempotency-Key": "k"})
+
+    assert upstream.beside == [({"key": "k"}, {"Idempotency-Key": "k"})]

@@ -208,7 +208,9 @@ async def test_a_subscription_that_is_refused_is_left_at_that(refusal: dict[str,
 def pages(*answers: Mapping[str, Any]) -> tuple[SessionConnection, list[Any]]:
     asked: list[Any] = []
 
-    async def send(_method: str, params: dict[str, Any]) -> Mapping[str, Any]:
+    async def send(
+        _method: str, params: dict[str, Any], _headers: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
         asked.append(params.get("cursor"))
         return answers[min(len(asked), len(answers)) - 1]
 
@@ -298,3 +300,23 @@ async def test_one_that_never_answers_fails_in_bounded_time(monkeypatch: pytest.
         async with asyncio.timeout(10), opened("mute"):
             pass
     assert _reason(failed.value) == "no answer to initialize in 0.2 s"
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, {"k": 1}), ({"version": "new"}, {"version": "new", "k": 1})])
+async def test_what_goes_with_one_call_is_added_to_what_goes_with_every_request(
+    own: dict[str, Any] | None, expected: dict[str, Any]
+) -> None:
+    sent: list[Any] = []
+
+    async def send(method: str, params: dict[str, Any], headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        sent.append((method, params.get("_meta"), headers))
+        return {}
+
+    async def ended() -> str:
+        return ""
+
+    connection = SessionConnection(send, ended, own)
+    await connection.call_tool("pay", {}, meta={"k": 1}, headers={"Idempotency-Key": "k"})
+    await connection.call_tool("pay", {})
+
+    assert sent == [("tools/call", expected, {"Idempotency-Key": "k"}), ("tools/call", own, None)]

@@ -47,6 +47,11 @@ class Attempt:
     """On whose behalf it is made: the calls of different principals have nothing in common."""
     coalesced: bool = False
     """Whether it is answered by an identical call that was on its way already."""
+    key: str | None = None
+    """Of a write, the idempotency key: under the same one it is made once."""
+    meta: Mapping[str, Any] | None = None
+    """What goes with it as `_meta`, and as `headers` of the HTTP request, where its tool takes the key there."""
+    headers: Mapping[str, str] | None = None
     ahead: Ahead | None = None
     """Set where nobody has asked for it yet."""
 

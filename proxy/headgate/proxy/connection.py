@@ -69,8 +69,18 @@ class Connection(Protocol):
         """
         ...
 
-    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
         """The `tools/call` result of the upstream's own tool `name`.
+
+        `meta` is added to the request's own `_meta`. `headers` go with the HTTP request of this one call; what does not
+        go over HTTP takes none, and the settings see to it that it gets none.
 
         Raises:
             CallFailedError: There is no result, and why.

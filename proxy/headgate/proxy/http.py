@@ -92,8 +92,8 @@ def _sender(dispatcher: "_Watched", session: ClientSession, tasks: anyio.abc.Tas
     version = session.protocol_version or ""
     modern = version in MODERN_PROTOCOL_VERSIONS
 
-    async def send(method: str, params: dict[str, Any]) -> Mapping[str, Any]:
-        headers = {MCP_PROTOCOL_VERSION_HEADER: version}
+    async def send(method: str, params: dict[str, Any], own: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        headers = {**(own or {}), MCP_PROTOCOL_VERSION_HEADER: version}
         if modern:
             headers[MCP_METHOD_HEADER] = method
             if isinstance(params.get("name"), str):

@@ -18,6 +18,10 @@ class MemoryUpstream:
 
     definitions: Sequence[Mapping[str, Any]]
     handlers: Mapping[str, Handler]
+    beside: list[tuple[Mapping[str, Any] | None, Mapping[str, str] | None]] = field(
+        default_factory=list[tuple[Mapping[str, Any] | None, Mapping[str, str] | None]]
+    )
+    """What came beside the arguments of calls that had something there: `_meta` and headers."""
     _open: list["_MemoryConnection"] = field(default_factory=list["_MemoryConnection"])
 
     @asynccontextmanager
@@ -52,7 +56,16 @@ class _MemoryConnection:
     async def list_tools(self) -> Sequence[Mapping[str, Any]]:
         return self._upstream.definitions
 
-    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        if meta or headers:
+            self._upstream.beside.append((meta, headers))
         if self._ended.done():
             raise CallFailedError("UPSTREAM_UNAVAILABLE", self._ended.result(), sent=False)
         call = asyncio.timeout(None)

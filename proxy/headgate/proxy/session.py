@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 import mcp_types as types
@@ -35,8 +35,15 @@ _LISTEN_AGAIN_S, _LONGEST_S = 1.0, 60.0
 MAX_PAGES = 100
 """Pages of one tools/list: an upstream that pages for ever ends here."""
 
-Send = Callable[[str, dict[str, Any]], Awaitable[Mapping[str, Any]]]
-"""Sends a request and waits for its result; raises CallFailedError."""
+
+class Send(Protocol):
+    """Sends a request and waits for its result; raises CallFailedError."""
+
+    async def __call__(
+        self, method: str, params: dict[str, Any], headers: Mapping[str, str] | None = None, /
+    ) -> Mapping[str, Any]:
+        """`headers` are for this one request, where there is an HTTP request that could carry them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,21 @@ class SessionConnection:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """What must not be shown, should the upstream's own words hold it."""
 
-    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
         """Send one call."""
         params: dict[str, Any] = {"name": name, "arguments": arguments}
-        if self.meta is not None:
+        if meta is not None:
+            params["_meta"] = {**(self.meta or {}), **meta}
+        elif self.meta is not None:
             params["_meta"] = self.meta
-        return await self.send("tools/call", params)
+        return await self.send("tools/call", params, headers)
 
     async def list_tools(self) -> Sequence[Mapping[str, Any]]:
         """Every page of tools/list."""

@@ -53,7 +53,9 @@ class _Line:
     tasks: anyio.abc.TaskGroup
     post_to: httpx.URL = field(default_factory=httpx.URL)
 
-    async def send(self, method: str, params: dict[str, Any]) -> Mapping[str, Any]:
+    async def send(
+        self, method: str, params: dict[str, Any], _headers: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
         try:
             return await self.rpc.request(method, params).answer()
         except LineClosedError as closed:

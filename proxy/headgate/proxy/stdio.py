@@ -24,7 +24,9 @@ def stdio_opener(target: StdioTarget) -> Open:
         async with started(target, rpc.receive, rpc.close) as child:
             rpc.write = child.write
 
-            async def send(method: str, params: dict[str, Any]) -> Mapping[str, Any]:
+            async def send(
+                method: str, params: dict[str, Any], _headers: Mapping[str, str] | None = None
+            ) -> Mapping[str, Any]:
                 if not child.listens:
                     raise CallFailedError("UPSTREAM_UNAVAILABLE", "the upstream is gone: it has ended", sent=False)
                 if child.unread > MAX_UNREAD:

@@ -174,7 +174,11 @@ class Upstream:
                 raise CallFailedError("UPSTREAM_UNAVAILABLE", message, sent=False)
             await self._verdict.wait()
         attempt.sent = True
-        return await self._connection.call_tool(attempt.tool.name, attempt.arguments)
+        if attempt.meta is None and attempt.headers is None:
+            return await self._connection.call_tool(attempt.tool.name, attempt.arguments)
+        return await self._connection.call_tool(
+            attempt.tool.name, attempt.arguments, meta=attempt.meta, headers=attempt.headers
+        )
 
 
 def reason_of(broken: BaseException) -> str:

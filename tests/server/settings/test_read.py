@@ -9,7 +9,7 @@ from tests.server.settings.reading import EVERY_KEY, read, refusal, told
 
 from headgate.proxy.target import HttpTarget, StdioTarget
 from headgate.server.settings import HeadgateSettings, SettingsError, load_settings, parse_settings
-from headgate.tools.rules import Rate, ToolRules, UpstreamRules
+from headgate.tools.rules import Forward, Rate, ToolRules, UpstreamRules
 
 TOKENS = {"ORDERS_TOKEN": "o-secret", "PAYMENTS_TOKEN": "p-secret"}
 
@@ -30,7 +30,9 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
     )
     assert payments.target == HttpTarget("https://payments.example/mcp", {"Authorization": "Bearer p-secret"})
     assert payments.rules.trust_annotations is False
-    assert payments.rules.of("create_refund") == ToolRules(resource="order:{order_id}")
+    assert payments.rules.of("create_refund") == ToolRules(
+        resource="order:{order_id}", forward=Forward("header", "Idempotency-Key")
+    )
     assert list(settings.recipes) == ["refund_context"]
 
 
@@ -40,7 +42,6 @@ def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
     assert told_off == [
         "9: headgate.journal is accepted but not in force yet",
         "13: defaults.retries is accepted but not in force yet",
-        "37: upstreams.payments.tools.create_refund.idempotency is accepted but not in force yet",
         "40: upstreams.weather is skipped: an upstream with http is accepted but not in force yet",
     ]
 

@@ -18,6 +18,14 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """Where an upstream's tool takes an idempotency key, so that it keeps from running twice by itself."""
+
+    into: Literal["header", "argument", "meta"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolRules:
     """One tool's rules. `None` means that the operator said nothing."""
 
@@ -31,6 +39,13 @@ class ToolRules:
     resource: str | None = None
     """A name for what a call touches, with `{argument}` slots, such as `order:{order_id}`."""
     idempotent: bool = False
+    forward: Forward | None = None
+    """Where its upstream takes idempotency keys."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a write may be sent again, with the same key, when nobody knows whether it has been applied."""
+        return self.idempotent or self.forward is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate.server.settings import values
+from headgate.server.settings.forward import check_forward
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
 from headgate.server.settings.prefetch import prefetch_rules
@@ -18,7 +19,7 @@ from headgate.server.settings.target import TargetReader
 from headgate.tools.recipe import Recipe
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
-_NOT_IN_FORCE = frozenset({"journal", "retries", "idempotency"})
+_NOT_IN_FORCE = frozenset({"journal", "retries"})
 """Keys that are right and have no effect yet. What comes into force leaves this list."""
 _OF_HTTP_TOOLS = ("method", "path", "query", "description")
 _ON = frozenset({"1", "true", "yes", "on"})
@@ -71,6 +72,7 @@ class Builder:
         self._notice_unused(path, upstream)
         for tool_name, tool in upstream.tools.items():
             self._tool((*path, "tools", tool_name), tool)
+            check_forward((*path, "tools", tool_name), tool.idempotency, upstream, self.findings)
         return None if target is None else UpstreamSettings(name, target, upstream_rules(upstream, self.file.defaults))
 
     def _tool(self, path: KeyPath, tool: Tool) -> None:

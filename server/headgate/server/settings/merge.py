@@ -8,6 +8,7 @@ each upstream's.
 from collections.abc import Iterable
 from typing import TypeVar
 
+from headgate.server.settings.forward import forward
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.problems import Findings
 from headgate.server.settings.schema import Rules, Tool, Upstream
@@ -59,6 +60,7 @@ def _tool_rules(tool: Tool, upstream: Upstream, defaults: Rules) -> ToolRules:
         result_limit=_nearest((level.result_limit for level in levels), None),
         resource=tool.resource,
         idempotent=tool.idempotent or False,
+        forward=forward(tool.idempotency),
     )
 
 
