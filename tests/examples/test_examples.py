@@ -72,8 +72,9 @@ async def test_the_recipe_of_the_example_gives_the_whole_context(monkeypatch: py
     assert [it["status"] for it in answer.structured_content["results"]] == ["ok", "timeout", "ok"]
 
 
-def test_the_recipe_in_the_documents_is_one() -> None:
-    for block in blocks_of("docs/configuration.md", "toml"):
+@pytest.mark.parametrize("document", ["docs/configuration.md", "docs/http-tools.md"])
+def test_the_config_in_the_documents_is_one(document: str) -> None:
+    for block in blocks_of(document, "toml"):
         assert parse_settings(block, environ={}).notices == ()
 
 

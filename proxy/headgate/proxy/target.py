@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from headgate.proxy.endpoints.endpoint import Endpoint
+
 
 @dataclass(frozen=True, slots=True)
 class StdioTarget:
@@ -25,4 +27,23 @@ class HttpTarget:
     transport: Literal["streamable-http", "sse"] = "streamable-http"
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointsTarget:
+    """Plain HTTP endpoints below one address."""
+
+    address: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """What stands in the query of every request, such as a key."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """Those that are spelled out."""
+    openapi: str | None = field(default=None, repr=False)
+    """The file or the address of a document with more of them."""
+    allow_private: bool = False
+    """Whether names may stand for addresses of private networks."""
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
+    """Secrets in the address."""
+
+
 Target = StdioTarget | HttpTarget
+"""Where an MCP server is."""

@@ -13,7 +13,7 @@ from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.driver import Driver
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.stdio import stdio_opener
-from headgate.proxy.target import HttpTarget, StdioTarget, Target
+from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
@@ -257,7 +257,7 @@ async def gate_over(settings: Settings, openers: Mapping[str, tuple[UpstreamRule
         raise failure
 
 
-def _opener(target: Target, rules: UpstreamRules) -> Open:
+def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
     match target:
         case StdioTarget():
             return stdio_opener(target)
@@ -268,6 +268,10 @@ def _opener(target: Target, rules: UpstreamRules) -> Open:
 
             opener = sse_opener if target.transport == "sse" else http_opener
             return opener(target, rules.concurrency)
+        case EndpointsTarget():
+            from headgate.proxy.endpoints.opener import endpoints_opener  # noqa: PLC0415
+
+            return endpoints_opener(target, rules.concurrency)
 
 
 def _in_parallel(parallel: bool | float) -> bool:  # noqa: FBT001 - the setting as it is written down

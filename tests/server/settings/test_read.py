@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.server.settings.reading import EVERY_KEY, read, refusal, told
 
-from headgate.proxy.target import HttpTarget, StdioTarget
+from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget
 from headgate.server.settings import HeadgateSettings, SettingsError, load_settings, parse_settings
 from headgate.tools.rules import Forward, Rate, ToolRules, UpstreamRules
 
@@ -18,8 +18,8 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
     settings = read(EVERY_KEY, **TOKENS)
 
     assert settings.headgate == HeadgateSettings()
-    assert list(settings.upstreams) == ["orders", "payments"]
-    orders, payments = settings.upstreams.values()
+    assert list(settings.upstreams) == ["orders", "payments", "weather"]
+    orders, payments, weather = settings.upstreams.values()
     assert orders.target == StdioTarget("uvx", ("orders-mcp",), {"ORDERS_TOKEN": "o-secret"})
     assert orders.rules == UpstreamRules(
         trust_annotations=True,
@@ -33,6 +33,9 @@ def test_the_example_of_the_contract_means_what_it_says() -> None:
     assert payments.rules.of("create_refund") == ToolRules(
         resource="order:{order_id}", forward=Forward("header", "Idempotency-Key")
     )
+    assert isinstance(weather.target, EndpointsTarget)
+    (get_weather,) = weather.target.endpoints
+    assert (get_weather.name, get_weather.method, get_weather.description) == ("get_weather", "GET", "Weather now")
     assert list(settings.recipes) == ["refund_context"]
 
 
@@ -42,7 +45,7 @@ def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
     assert told_off == [
         "9: headgate.journal is accepted but not in force yet",
         "13: defaults.retries is accepted but not in force yet",
-        "40: upstreams.weather is skipped: an upstream with http is accepted but not in force yet",
+        "42: upstreams.weather.openapi is accepted but not in force yet",
     ]
 
 

@@ -21,9 +21,12 @@ SLOTS = [
     "url = 'https://x/{}'",
     "url = 'https://{}@x/'",
     "url = 'https://x'\nheaders = {{ Authorization = 'Bearer {}' }}",
-    "http = 'https://x/{}'",
+    "http = 'https://x/{}'\nopenapi = 'x.json'",
+    "http = 'https://x'\nopenapi = 'https://x/{}'",
+    "http = 'https://x'\nopenapi = 'x.json'\nquery = {{ key = '{}' }}",
+    "http = 'https://x'\nopenapi = 'x.json'\nheaders = {{ Authorization = 'Bearer {}' }}",
 ]
-LITERAL = [slot for slot in SLOTS if any(key in slot for key in ("args", "env", "headers"))]
+LITERAL = [slot for slot in SLOTS if any(key in slot for key in ("args", "env", "headers", "query"))]
 WRONG = [
     "command = '{} x'",
     "command = '{}\\u0000'",
@@ -35,6 +38,10 @@ WRONG = [
     "url = 'https://x:{}/'",
     "url = 'https://x'\nheaders = {{ A = '{}\\u0007' }}",
     "http = '{}'",
+    "http = 'https://{}@x'",
+    "http = 'https://x?key={}'",
+    "http = 'https://x'\nopenapi = 'https://[{}'",
+    "http = 'https://x'\nopenapi = 'x.json'\nquery = {{ key = '{}\\u0000' }}",
 ]
 WRONG_LITERAL = [
     "command = 'x'\nenv = {{ K = ['{}'] }}",

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.server.settings.reading import one_upstream, read, refusal, told
+from tests.server.settings.reading import one_upstream, refusal, told
 
-from headgate.proxy.target import HttpTarget, StdioTarget
+from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget
 from headgate.server.settings import parse_settings
 
 
@@ -129,11 +129,48 @@ def test_a_nul_is_refused_before_a_program_is_started_with_it(line: str) -> None
     assert "NUL" in problem.message
 
 
-def test_an_upstream_of_plain_http_is_skipped_with_a_notice_and_still_checked() -> None:
-    text = "[upstreams.u]\nhttp = 'https://x'\nopenapi = 'x.json'\nheaders.A = 'b'\n"
-    text += "tools.t = { method = 'GET', query = ['q'] }"
+def test_plain_http_has_an_address_headers_and_a_query() -> None:
+    text = "http = 'https://x/v1/'\nopenapi = 'x.json'\nheaders.A = 'b'\nquery = { key = '${K}' }\nallow_private = true"
+    target = one_upstream(text, K="k").target
 
-    assert read(text).upstreams == {}
-    assert "u is skipped" in read(text).notices[0]
-    assert "begins with http://" in told(text.replace("https://", ""))[0]
-    assert "write a list" in told(text.replace("['q']", "'q'"))[0]
+    assert target == EndpointsTarget(
+        "https://x/v1/", {"A": "b"}, {"key": "k"}, openapi="x.json", allow_private=True, hidden=frozenset()
+    )
+
+
+def test_a_document_is_a_file_beside_the_config_or_an_address() -> None:
+    def document(written: str) -> str | None:
+        text = f"upstreams.u = {{ http = 'https://x', openapi = '{written}' }}"
+        target = parse_settings(text, base=Path("/etc")).upstreams["u"].target
+        assert isinstance(target, EndpointsTarget)
+        return target.openapi
+
+    assert document("a.json") == str(Path("/etc/a.json"))
+    assert document("https://x/a.json") == "https://x/a.json"
+
+
+def test_a_key_in_the_path_of_an_address_is_a_secret() -> None:
+    target = one_upstream("http = 'https://x/v1/bot${K}/${V}'\nopenapi = 'x'", K="12345", V="a").target
+
+    assert isinstance(target, EndpointsTarget)
+    assert target.hidden == {"bot12345"}
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("x", "begins with http://"),
+        ("https://u:p@x", "credentials do not stand in an address"),
+        ("https://x?a=b", "put what follows the ? into query"),
+        ("https://x/a/../b", "its path holds something"),
+        ("https://x/%2e%2e", "its path holds something"),
+        ("http://2130706433", "this host is a number"),
+        ("http://0x7f.1", "this host is a number"),
+        ("http://0177.0.0.1", "this host is a number"),
+    ],
+)
+def test_an_address_that_would_not_be_plain_is_told(address: str, words: str) -> None:
+    (line,) = told(f"[upstreams.u]\nhttp = '{address}'\nopenapi = 'x'")
+
+    assert line.startswith("2: upstreams.u.http: ")
+    assert words in line

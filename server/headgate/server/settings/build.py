@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from headgate.proxy.target import EndpointsTarget
 from headgate.server.settings import values
+from headgate.server.settings.endpoints import KEYS, read_endpoints
 from headgate.server.settings.forward import check_forward
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
@@ -19,9 +21,8 @@ from headgate.server.settings.target import TargetReader
 from headgate.tools.recipe import Recipe
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
-_NOT_IN_FORCE = frozenset({"journal", "retries"})
+_NOT_IN_FORCE = frozenset({"journal", "retries", "openapi"})
 """Keys that are right and have no effect yet. What comes into force leaves this list."""
-_OF_HTTP_TOOLS = ("method", "path", "query", "description")
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
@@ -66,20 +67,20 @@ class Builder:
             )
         target = TargetReader(path, upstream, self.environ, self.base, self.findings).read()
         check_bursts(path, upstream, self.file.defaults, self.findings)
-        if upstream.http is not None:
-            self.findings.notice(path, "is skipped: an upstream with http is accepted but not in force yet")
-            return None
         self._notice_unused(path, upstream)
         for tool_name, tool in upstream.tools.items():
             self._tool((*path, "tools", tool_name), tool)
             check_forward((*path, "tools", tool_name), tool.idempotency, upstream, self.findings)
+        if isinstance(target, EndpointsTarget):
+            target = replace(target, endpoints=read_endpoints((*path, "tools"), upstream, self.findings))
         return None if target is None else UpstreamSettings(name, target, upstream_rules(upstream, self.file.defaults))
 
     def _tool(self, path: KeyPath, tool: Tool) -> None:
         self._notice_unused(path, tool)
-        if self.findings.blames((*path[:2], "http")):
+        upstream = self.file.upstreams[str(path[1])]
+        if upstream.http is not None or self.findings.blames((*path[:2], "http")):
             return
-        for key in _OF_HTTP_TOOLS:
+        for key in KEYS:
             if key in tool.model_fields_set:
                 self.findings.problem((*path, key), "this is for the tools of an upstream with http; take it out")
 

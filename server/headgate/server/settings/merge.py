@@ -23,7 +23,7 @@ def upstream_rules(upstream: Upstream, defaults: Rules) -> UpstreamRules:
     """The rules of an upstream and of each of its tools."""
     tools = {name: _tool_rules(tool, upstream, defaults) for name, tool in upstream.tools.items()}
     return UpstreamRules(
-        trust_annotations=_nearest([upstream.trust_annotations], upstream.command is not None),
+        trust_annotations=_nearest([upstream.trust_annotations], upstream.url is None),
         concurrency=_nearest([upstream.concurrency, defaults.concurrency], _PLAIN_UPSTREAM.concurrency),
         rate=_rate(upstream.rate_limit, upstream.burst),
         include=tuple(upstream.include or ()),

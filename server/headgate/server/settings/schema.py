@@ -58,9 +58,15 @@ class Tool(Rules):
     resource: str | None = None
     idempotent: bool | None = None
     idempotency: dict[str, str] | None = None
-    method: str | None = None
+    method: Annotated[str, BeforeValidator(values.method)] | None = None
     path: str | None = None
     query: list[str] | None = None
+    headers: list[str] | None = None
+    body: Annotated[str | list[str] | None, PlainValidator(values.body)] = None
+    form: list[str] | None = None
+    params: dict[str, Any] | None = None
+    required: list[str] | None = None
+    accept: str | None = None
     description: str | None = None
 
 
@@ -75,7 +81,9 @@ class Upstream(Rules):
     headers: dict[str, str] | None = None
     transport: Literal["streamable-http", "sse"] | None = None
     http: str | None = None
+    query: dict[str, str] | None = None
     openapi: str | None = None
+    allow_private: bool | None = None
     include: list[str] | None = None
     exclude: list[str] | None = None
     trust_annotations: bool | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headgate.proxy.target import HttpTarget, StdioTarget
+from headgate.proxy.target import EndpointsTarget, Target
 from headgate.tools.prefetch import PrefetchRule
 from headgate.tools.recipe import Recipe
 from headgate.tools.rules import UpstreamRules
@@ -32,7 +32,7 @@ class UpstreamSettings:
     """One upstream: where it is and the rules for it and its tools."""
 
     name: str
-    target: StdioTarget | HttpTarget
+    target: Target | EndpointsTarget
     rules: UpstreamRules
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headgate.proxy.target import HttpTarget, StdioTarget
+from headgate.proxy.endpoints.address import BadAddressError, Base
+from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
 from headgate.server.settings.fill import Filled, FillError, fill
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.problems import Findings
@@ -18,8 +19,9 @@ from headgate.server.settings.schema import Upstream
 _BESIDE = {
     "command": ("args", "env", "cwd"),
     "url": ("headers", "transport"),
-    "http": ("headers", "openapi"),
+    "http": ("headers", "query", "openapi", "allow_private"),
 }
+_SHORTEST_SECRET = 4
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -34,8 +36,8 @@ class TargetReader:
     base: Path | None
     findings: Findings
 
-    def read(self) -> StdioTarget | HttpTarget | None:
-        """The target, or None for an upstream of plain HTTP endpoints or one in which something is wrong."""
+    def read(self) -> Target | EndpointsTarget | None:
+        """The target, its endpoints left out; None where it has no place."""
         kinds = [kind for kind in _BESIDE if kind in self.upstream.model_fields_set or self._blamed(kind)]
         if len(kinds) == 1:
             self._check_company(kinds[0])
@@ -47,8 +49,9 @@ class TargetReader:
                 "this upstream has no place: give it command (a program to start), url (an MCP server) "
                 "or http (plain HTTP endpoints)",
             )
-        stdio, http = self._stdio(), self._http()
-        return stdio or http
+        headers = {name: self._header(name, text) for name, text in (self.upstream.headers or {}).items()}
+        stdio, http, endpoints = self._stdio(), self._http(headers), self._endpoints(headers)
+        return stdio or http or endpoints
 
     def _stdio(self) -> StdioTarget | None:
         upstream = self.upstream
@@ -59,18 +62,44 @@ class TargetReader:
             return None
         return StdioTarget(self._program(upstream.command), args, env, cwd)
 
-    def _http(self) -> HttpTarget | None:
+    def _http(self, headers: Mapping[str, str]) -> HttpTarget | None:
         upstream = self.upstream
-        headers = {name: self._header(name, text) for name, text in (upstream.headers or {}).items()}
-        if upstream.http is not None:
-            self._address("http", upstream.http)
         if upstream.url is None:
             return None
         transport = upstream.transport or "streamable-http"
         return HttpTarget(self._address("url", upstream.url), headers, transport)
 
+    def _endpoints(self, headers: Mapping[str, str]) -> EndpointsTarget | None:
+        upstream = self.upstream
+        query = {name: self._text(text, "query", name) for name, text in (upstream.query or {}).items()}
+        document = None if upstream.openapi is None else self._document(upstream.openapi)
+        if upstream.http is None:
+            return None
+        address = self._address("http", upstream.http)
+        if not self._blamed("http"):
+            try:
+                Base.of(address)
+            except BadAddressError as bad:
+                self._problem("http", str(bad))
+        return EndpointsTarget(
+            address,
+            headers,
+            query,
+            openapi=document,
+            allow_private=upstream.allow_private or False,
+            hidden=_filled_in(address, upstream.http),
+        )
+
+    def _document(self, written: str) -> str:
+        text = self._text(written, "openapi")
+        if not re.match(r"https?://", text):
+            return self._place("openapi", text, written)
+        if not _is_web_address(text):
+            self._problem("openapi", "this is no address that could be asked; it may also be a file")
+        return text
+
     def _check_company(self, kind: str) -> None:
-        for key in ("args", "env", "cwd", "headers", "transport", "openapi"):
+        for key in ("args", "env", "cwd", "headers", "transport", "query", "openapi", "allow_private"):
             if key in self.upstream.model_fields_set and key not in _BESIDE[kind]:
                 owners = " or ".join(owner for owner, keys in _BESIDE.items() if key in keys)
                 self._problem(key, f"this goes with {owners}, and the upstream has {kind}; take it out")
@@ -93,11 +122,14 @@ class TargetReader:
         return self._text(written, "env", name)
 
     def _folder(self, written: str) -> str:
-        text = self._text(written, "cwd")
+        return self._place("cwd", self._text(written, "cwd"), written)
+
+    def _place(self, key: str, text: str, written: str) -> str:
+        """A file or folder, seen from the file's own folder."""
         try:
             folder = Path(text).expanduser()
         except RuntimeError:
-            self._problem("cwd", "the home folder that ~ stands for is not known; write the path in full")
+            self._problem(key, "the home folder that ~ stands for is not known; write the path in full")
             return text
         path = str(folder if self.base is None else self.base / folder)
         return Filled(path, written) if isinstance(text, Filled) else path
@@ -134,6 +166,12 @@ class TargetReader:
 
     def _blamed(self, key: str) -> bool:
         return self.findings.blames((*self.path, key))
+
+
+def _filled_in(address: str, written: str) -> frozenset[str]:
+    """The parts of the path of `address` in which a variable was filled in: some APIs have a key there."""
+    parts = set(address.split("/")[3:]) - set(written.split("/")[3:])
+    return frozenset(part for part in parts if len(part) >= _SHORTEST_SECRET)
 
 
 def _is_web_address(address: str) -> bool:

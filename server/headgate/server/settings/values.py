@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from typing import cast
+
+from headgate.proxy.endpoints.endpoint import METHODS
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)")
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(B|KB|MB)")
@@ -111,6 +114,32 @@ def parallel(value: object) -> bool | float:
     if isinstance(value, int | float) and 0 <= value <= 1:
         return bool(value) if value in {0, 1} else float(value)
     raise ValueError("write true, false, or the share of batches to run in parallel, from 0 to 1, such as 0.1")
+
+
+def method(value: object) -> str:
+    """An HTTP method, in capitals.
+
+    Raises:
+        ValueError: it is none that an endpoint can have.
+
+    """
+    if isinstance(value, str) and value.upper() in METHODS:
+        return value.upper()
+    raise ValueError(f"write one of {', '.join(METHODS)}, in quotes")
+
+
+def body(value: object) -> str | list[str]:
+    """What a request's body is made of: the name of one argument, or of several that are its members.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(name, str) for name in cast("list[object]", value)):
+        return cast("list[str]", value)
+    raise ValueError('write the names of its members, such as ["title", "text"], or the name of one argument: "body"')
 
 
 def shown(value: object) -> str:

@@ -1,0 +1,156 @@
+"""The HTTP client of one upstream: one pool, vetted connections, redirects that stay, bodies that end."""
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+import httpcore2 as httpcore
+import httpx2 as httpx
+
+from headgate.proxy.connection import CallFailedError
+from headgate.proxy.endpoints.address import Base
+from headgate.proxy.endpoints.answer import Response
+from headgate.proxy.endpoints.dialing import NotVettedError, Resolve, VettedBackend, resolve
+from headgate.proxy.endpoints.inflating import ACCEPTED, MAX_BODY, BadBodyError, TooLargeError, body_of
+from headgate.proxy.endpoints.request import Prepared
+from headgate.proxy.endpoints.vetting import Reach
+
+CONNECT_S = 10.0
+MAX_REDIRECTS = 5
+KEEP_S = 30.0
+"""How long a connection is kept that nobody uses."""
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_SAME_AGAIN = frozenset((HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT))
+"""Redirects that say: not here, send the same there."""
+_WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Sends requests to one origin, below one path."""
+
+    base: Base
+    headers: Mapping[str, str]
+    """What every request carries."""
+    pool: httpcore.AsyncConnectionPool
+    most: int = MAX_BODY
+    """Bytes of an answer."""
+
+    async def send(self, request: Prepared, headers: Mapping[str, str] | None = None) -> Response:
+        """The response to `request`, after redirects; `headers` go with it over all others.
+
+        Raises:
+            CallFailedError: There is none, or none that may be had.
+
+        """
+        sent = False
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = await self._exchange(request, headers or {})
+                if isinstance(answer, Response):
+                    return answer
+                request, sent = self._follow(request, *answer), sent or request.method not in ("GET", "HEAD")
+        except CallFailedError as failed:
+            failed.sent = failed.sent or sent
+            raise
+        raise CallFailedError("UPSTREAM_ERROR", f"the upstream redirects more than {MAX_REDIRECTS} times", sent=True)
+
+    async def _exchange(self, request: Prepared, headers: Mapping[str, str]) -> "Response | tuple[int, str]":
+        """One request and its response, or the status and place of a redirect."""
+        base = self.base
+        url = httpcore.URL(scheme=base.scheme, host=base.host, port=base.port, target=request.target)
+        content = request.content
+        if content is None and request.method not in _WITHOUT_BODY:
+            content = b""  # so that its length, none, is said
+        given = {"accept-encoding": ACCEPTED, **request.headers, **_lower(self.headers), **_lower(headers)}
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
+        extensions = {"timeout": {"connect": CONNECT_S}}
+        try:
+            async with self.pool.stream(
+                request.method, url, headers=lines, content=content, extensions=extensions
+            ) as response:
+                heads = _heads(response.headers)
+                if response.status in _REDIRECTS and "location" in heads:
+                    return response.status, heads["location"]
+                body = b""
+                if request.method != "HEAD":
+                    body = await body_of(response.aiter_stream(), heads.get("content-encoding", ""), self.most)
+                uri = base.origin + request.target.partition("?")[0]
+                return Response(response.status, heads, body, uri)
+        except TooLargeError:
+            words = f"the upstream's answer has more than {self.most // 1024 // 1024} MB"
+            raise CallFailedError("RESULT_TOO_LARGE", words, sent=True) from None
+        except BadBodyError as bad:
+            raise CallFailedError("UPSTREAM_ERROR", f"the upstream answered with {bad}", sent=True) from None
+        except NotVettedError as refused:
+            words = f"{refused}: headgate does not connect to it without allow_private = true"
+            raise CallFailedError("DENIED", words, sent=False) from None
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as broken:
+            raise broken_off(broken, base) from None
+
+    def _follow(self, request: Prepared, status: int, location: str) -> Prepared:
+        target = self.base.redirected(request.target, location)
+        reads = request.method in ("GET", "HEAD")
+        if target is None:
+            words = f"the upstream redirects (HTTP {status}) to an address outside of the one that it was given"
+            raise CallFailedError("UPSTREAM_ERROR", words, sent=status not in _SAME_AGAIN)
+        if reads or status in _SAME_AGAIN:
+            return replace(request, target=target)
+        if status == HTTPStatus.SEE_OTHER:
+            heads = {name: value for name, value in request.headers.items() if name != "content-type"}
+            return Prepared("GET", target, heads)
+        # What a 301 or 302 means to a write is not agreed upon: some clients send it again, some as a GET.
+        words = f"the upstream redirects a {request.method} with HTTP {status}, which does not say whether it was done"
+        raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
+
+
+@asynccontextmanager
+async def client_for(
+    base: Base,
+    headers: Mapping[str, str],
+    reach: Reach,
+    *,
+    concurrency: int = 1,
+    resolver: Resolve = resolve,
+    most: int = MAX_BODY,
+) -> AsyncGenerator[Client]:
+    """A client for `base` with `concurrency` connections. Proxies of the environment are not used."""
+    async with httpcore.AsyncConnectionPool(
+        ssl_context=httpx.create_ssl_context() if base.scheme == "https" else None,
+        max_connections=concurrency,
+        max_keepalive_connections=concurrency,
+        keepalive_expiry=KEEP_S,
+        network_backend=VettedBackend(reach, resolver),
+    ) as pool:
+        yield Client(base, headers, pool, most)
+
+
+def broken_off(broken: Exception, base: Base) -> CallFailedError:
+    """What it means to a call that its request got no whole response."""
+    cause = broken.__cause__
+    if isinstance(broken, httpcore.ConnectError | httpcore.ConnectTimeout):
+        if isinstance(cause, ssl.SSLError):
+            reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "TLS failed"
+            words = f"no secure connection to {base.host}: {reason}"
+            return CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False)
+        words = f"cannot connect to {base.host} ({type(broken).__name__})"
+        return CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False, transient=True)
+    if isinstance(broken, httpcore.LocalProtocolError):
+        return CallFailedError("UPSTREAM_ERROR", "HTTP does not allow this request", sent=False)
+    words = f"the connection broke ({type(broken).__name__})"
+    return CallFailedError("UPSTREAM_ERROR", words, sent=True, transient=True)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _heads(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name; several of one name in one line, as HTTP allows."""
+    heads: dict[str, str] = {}
+    for name, value in lines:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        heads[key] = f"{heads[key]}, {text}" if key in heads else text
+    return heads
