@@ -38,7 +38,8 @@ class Driver:
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
         self._reads = Capacity(read_concurrency)
-        self._groups = {label: Capacity(group.concurrency) for label, group in plan.batch.groups.items()}
+        groups = plan.batch.groups
+        self._groups = {label: Capacity(group.concurrency) for label, group in groups.items()} if groups else {}
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._queued: dict[_Key, Attempt] = {}
         """The writes under way, until the batch is over."""

@@ -1,6 +1,6 @@
 """Batches that have been run or are running: their replies, and their results for as long as they are kept."""
 
-import secrets
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ KEPT_BYTES = 64 * 1024 * 1024
 
 def new_batch_id() -> str:
     """A name that nobody can guess: whoever holds it may fetch the results."""
-    return f"b_{secrets.token_hex(10)}"
+    return f"b_{os.urandom(10).hex()}"
 
 
 @dataclass(frozen=True, slots=True)

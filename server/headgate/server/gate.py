@@ -72,21 +72,20 @@ class Gate:
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
-        batch_id = new_batch_id()
         plan = await self._planned(request, reads_only=reads_only)
-        if isinstance(plan, Refusal):
-            return BatchRun(batch_id, refused(plan, batch_id))
-        if plan.batch.dry_run:
-            return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
+        if isinstance(plan, Refusal) or plan.batch.dry_run:
+            return self._not_run(plan)
         driver = Driver(
             plan, self._upstreams.check_arguments, self._upstreams.call, self.settings.headgate.read_concurrency
         )
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
-        self._kept.keep(batch_id, driver)
+        batch_id = new_batch_id()
         driver.start(self._tasks)
+        self._kept.keep(batch_id, driver)
+        self._books.open(batch_id, driver)
         try:
-            self._books.open(batch_id, driver)
+            await asyncio.sleep(0)  # the calls go out; what there is to prepare is prepared while they are on their way
             await driver.wait(self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
             driver.cancel()
@@ -94,6 +93,12 @@ class Gate:
             raise
         now = asyncio.get_running_loop().time()
         return BatchRun(batch_id, reply_of(driver, batch_id, now, self.settings.headgate.reply_limit), driver)
+
+    def _not_run(self, plan: Plan | Refusal) -> BatchRun:
+        batch_id = new_batch_id()
+        if isinstance(plan, Refusal):
+            return BatchRun(batch_id, refused(plan, batch_id))
+        return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make one call of `tool`, by any of its names; the upstream's own `tools/call` result.

@@ -10,7 +10,7 @@ from headgate.tools.fan import MAX_ITEMS, too_many
 from headgate.tools.filling import Asked, CheckArguments, arguments_of
 from headgate.tools.jsonpath import BadPathError, compile_path
 from headgate.tools.outcome import Failure
-from headgate.tools.reference import FROM, Reference, Template, scan
+from headgate.tools.reference import FROM, Reference, Template, is_flat, scan
 from headgate.tools.refusal import Problem
 from headgate.tools.rules import ToolClass
 from headgate.tools.splice import Inside
@@ -83,7 +83,7 @@ class Drafting:
             return Draft(call, None, Failure("error", tool.code, tool.message), *waits, upstream)
         asked = Asked(call, tool, template, each)
         if template is None and each is None:
-            return Draft(call, asked, self._unfit(tool, call), *waits, tool.upstream)
+            return Draft(call, asked, unfit(tool, call, self.check_arguments), *waits, tool.upstream)
         self._check_speculation(asked, where)
         return Draft(call, asked, self._fault_of(asked), *waits, tool.upstream)
 
@@ -98,10 +98,6 @@ class Drafting:
         parts = self._positions_of(inside.parts)
         asked = Asked(call, inside.recipe, template, None)
         return Draft(call, asked, inside.fault, needs, soft + parts, guesses, "", inside)
-
-    def _unfit(self, tool: Tool, call: Call) -> Failure | None:
-        wrong = self.check_arguments(tool, call.arguments)
-        return Failure("error", "INVALID_ARGUMENTS", wrong) if wrong else None
 
     def _fault_of(self, asked: Asked) -> Failure | None:
         # A broken reference cannot be filled in, and the batch is refused whatever else is wrong with it.
@@ -145,6 +141,19 @@ class Drafting:
 
     def _positions_of(self, ids: Iterable[str]) -> tuple[int, ...]:
         return tuple(self.positions[identity] for identity in ids if identity in self.positions)
+
+
+def is_plain(call: Call) -> bool:
+    """Whether `call` says nothing but its tool and flat values for its arguments."""
+    if call.depends_on or call.for_each is not None or call.select is not None or call.parallel_group is not None:
+        return False
+    return call.tool not in OWN_TOOLS and is_flat(call.arguments)
+
+
+def unfit(tool: Tool, call: Call, check_arguments: CheckArguments) -> Failure | None:
+    """Why the tool does not take the call's arguments, which hold no references."""
+    wrong = check_arguments(tool, call.arguments)
+    return Failure("error", "INVALID_ARGUMENTS", wrong) if wrong else None
 
 
 def _references(part: list[Any] | Template | None) -> tuple[Reference, ...]:

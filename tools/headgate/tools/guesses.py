@@ -32,7 +32,7 @@ class Guesses:
 
     def open(self, index: int) -> bool:
         """Whether the call at `index` guesses about a call that has not ended."""
-        return bool(self._unknown) and self._unknown.get(index, 0) > 0
+        return self._unknown.get(index, 0) > 0
 
     def guess(self, index: int, arguments: Mapping[str, Any]) -> None:
         """Note what a call was sent with."""

@@ -14,6 +14,8 @@ WORTH_SHARE = 0.1
 
 def hint_of(plan: Plan, outcomes: Sequence[Outcome | None], duration_s: float) -> str | None:
     """What would have been faster: the read that waited longest for another of which it uses nothing."""
+    if duration_s < WORTH_S:
+        return None
     worst, lost_s = None, max(WORTH_S, WORTH_SHARE * duration_s)
     for step, outcome in zip(plan.steps, outcomes, strict=True):
         if outcome is None or not outcome.ok or not step.call.depends_on or step.kind != "read" or step.inside:

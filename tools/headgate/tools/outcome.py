@@ -97,7 +97,9 @@ class Outcome:
         """Seconds that it would have taken one by one."""
         if self.parts is not None:
             return sum(part.serial_s for part in self.parts.values())
-        return self.duration_s if self.items is None else sum(item.duration_s for item in self.items)
+        if self.items is not None:
+            return sum(item.duration_s for item in self.items)
+        return 0.0 if self.started_at is None else self.ended_at - self.started_at
 
     @property
     def duration_s(self) -> float:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headgate.tools.batch import Batch, Call
-from headgate.tools.catalogue import Catalogue, Tool
-from headgate.tools.draft import Draft, Drafting
+from headgate.tools.catalogue import Catalogue, NotFound, Tool
+from headgate.tools.draft import Draft, Drafting, is_plain, unfit
 from headgate.tools.filling import Asked, CheckArguments
 from headgate.tools.order import cycle_in, serial_order
 from headgate.tools.outcome import Failure, Outcome
@@ -111,6 +111,9 @@ def make_plan(
     one_by_one: bool = False,
 ) -> Plan | Refusal:
     """The plan of a batch, or everything that is wrong with it. With `one_by_one`, each call waits for the last."""
+    alone = _alone(asked, catalogue, check_arguments) if isinstance(asked, Batch) else None
+    if alone is not None:
+        return alone
     spliced = Spliced.plain(asked) if isinstance(asked, Batch) else asked
     batch, calls, places = spliced.batch, spliced.calls, spliced.places
     positions = {call.id: index for index, call in enumerate(calls)}
@@ -120,8 +123,6 @@ def make_plan(
     drafting.problems.extend(_bad_groups(batch, calls) if batch.groups else ())
     drafts = _drafts(drafting, spliced)
     problems = drafting.problems
-    if len(drafts) == 1 and not problems and not drafts[0].waits:
-        return Plan(batch, (_alone(drafts[0]),), (0,), recipes=bool(spliced.insides))
     waits = [draft.waits for draft in drafts]
     free = not any(waits)
     cycle = () if free else cycle_in(waits)
@@ -133,6 +134,22 @@ def make_plan(
     order = tuple(range(len(drafts))) if free else serial_order(waits)
     steps = _steps(drafts, order, serialize, one_by_one=one_by_one)
     return Plan(batch, steps, order, recipes=bool(spliced.insides))
+
+
+def _alone(batch: Batch, catalogue: Catalogue, check_arguments: CheckArguments) -> Plan | None:
+    """The plan of a single call with values for arguments: there is no order to find out about.
+
+    Such a batch must cost little more than the call without one, so nothing is built for it that has no use.
+    """
+    call = batch.calls[0]
+    if len(batch.calls) > 1 or batch.groups or not is_plain(call):
+        return None
+    tool = catalogue.find(call.tool)
+    if isinstance(tool, NotFound):
+        return None
+    chain = _WHOLE_BATCH if tool.kind == "write" else None
+    fault = unfit(tool, call, check_arguments)
+    return Plan(batch, (Step(call, Asked(call, tool, None, None), tool, tool.kind, (), (), (), chain, fault),), (0,))
 
 
 def _drafts(drafting: Drafting, spliced: Spliced) -> list[Draft]:
@@ -209,12 +226,6 @@ def _steps(drafts: list[Draft], order: tuple[int, ...], serialize: Serialize, *,
             draft.inside,
         )
     return tuple(steps[index] for index in range(len(drafts)))
-
-
-def _alone(draft: Draft) -> Step:
-    """The step of a batch of one call: there is no order to find out about, and such a batch must cost little."""
-    chain = _WHOLE_BATCH if draft.kind == "write" else None
-    return Step(draft.call, draft.asked, draft.tool, draft.kind, (), (), (), chain, draft.fault, draft.inside)
 
 
 class _Ordering:

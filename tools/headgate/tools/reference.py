@@ -69,7 +69,7 @@ def scan(
 
     `items` says whether there is an item that it can refer to.
     """
-    if not isinstance(asked, list) and _is_plain(asked):
+    if not isinstance(asked, list) and is_flat(asked):
         return None, ()
     found = _Scan(items)
     pending: list[tuple[Any, str, int]] = [(asked, where, 1)]
@@ -99,11 +99,14 @@ def scan(
     return template, tuple(found.problems)
 
 
-def _is_plain(arguments: Mapping[str, Any]) -> bool:
-    """Whether `arguments` is flat and holds no reference, as most are."""
+def is_flat(arguments: Mapping[str, Any]) -> bool:
+    """Whether `arguments` holds nothing nested, and so no reference either, as most do."""
     if not _MARKS.isdisjoint(arguments):
         return False
-    return not any(isinstance(value, _NESTED) for value in arguments.values())
+    for value in arguments.values():  # noqa: SIM110 - each call comes by here, and a generator costs twice as much
+        if isinstance(value, _NESTED):
+            return False
+    return True
 
 
 def _into_object(value: dict[str, Any], path: str, depth: int, found: _Scan) -> list[tuple[Any, str, int]]:

@@ -72,8 +72,9 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
         envelope = _envelope(step, outcome, blocks)
         results.append(envelope)
         counts[envelope["status"]] = counts.get(envelope["status"], 0) + 1
-        serial_s += 0.0 if outcome is None else outcome.serial_s
-        if "data" in envelope and step.tool is not None and step.tool.rules.result_limit is not None:
+        if outcome is not None:
+            serial_s += outcome.serial_s
+        if step.tool is not None and step.tool.rules.result_limit is not None and "data" in envelope:
             _shorten(envelope, step.tool.rules.result_limit)
     told = f"{counts.get('ok', 0)} of {len(own)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
     remark = _failures(own) if len(own) > counts.get("ok", 0) else hint_of(plan, outcomes, duration_s)
@@ -133,13 +134,14 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
     if outcome is None:
         return envelope | {"status": "pending"}
     envelope["status"] = outcome.status
-    envelope["duration_ms"] = _ms(outcome.duration_s)
+    envelope["duration_ms"] = round(outcome.duration_s * 1000)
     if outcome.queued_s * 1000 >= _MIN_QUEUED_MS:
         envelope["queued_ms"] = _ms(outcome.queued_s)
     if outcome.coalesced:
         envelope["coalesced"] = True
     if isinstance(outcome.result, Answer):
-        envelope["data"] = _selected(step, outcome.result.data)
+        data = outcome.result.data
+        envelope["data"] = data if step.call.select is None else _selected(step.call.select, data)
         if outcome.result.blocks:
             # The first block of the reply is its text, so the blocks behind it count from 1.
             first = len(blocks) + 1
@@ -188,15 +190,13 @@ def is_retryable(failure: Failure, step: Step) -> bool:
     return failure.code in RETRYABLE or (failure.code == "UPSTREAM_ERROR" and step.kind == "read")
 
 
-def _selected(step: Step, data: Any) -> Any:
-    """The parts of `data` that the call asked for: one path gives its value, several give one for each path."""
-    if step.call.select is None:
-        return data
+def _selected(select: str | tuple[str, ...], data: Any) -> Any:
+    """The parts of `data` that a call asked for: one path gives its value, several give one for each path."""
     work = Work()
     try:
-        if isinstance(step.call.select, str):
-            return _at(step.call.select, data, work)
-        return {path: _at(path, data, work) for path in step.call.select} or None
+        if isinstance(select, str):
+            return _at(select, data, work)
+        return {path: _at(path, data, work) for path in select} or None
     except BadPathError:
         # Found out only now, with the call made: the budget cuts what is too much.
         return data

@@ -22,13 +22,15 @@ def read_result(result: Mapping[str, Any]) -> Answer | Failure:
     if result.get("isError") is True:
         return Failure("error", "TOOL_ERROR", _error_text(blocks, result))
     structured = result.get("structuredContent")
-    texts = [block for block in blocks if block.get("type") == "text"]
-    others = tuple(block for block in blocks if block.get("type") != "text")
+    texts: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for block in blocks:
+        (texts if block.get("type") == "text" else others).append(block)
     if structured is None:
-        return Answer(_data_of(texts), others)
+        return Answer(_data_of(texts), tuple(others))
     # The call did work, so it is no failure; but nothing after this could carry or search such data.
     deep = depth_of(structured, MAX_DATA_DEPTH) > MAX_DATA_DEPTH
-    return Answer(_TOO_DEEP if deep else structured, others)
+    return Answer(_TOO_DEEP if deep else structured, tuple(others))
 
 
 def _blocks(result: Mapping[str, Any]) -> Sequence[dict[str, Any]]:

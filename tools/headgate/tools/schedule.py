@@ -116,7 +116,7 @@ class Schedule:
         self._over: Failure | None = None
         self._left = count
         self._fans: dict[int, Fan] = {}
-        self._guesses = Guesses(plan)
+        self._guesses = Guesses(plan) if any(step.guesses for step in plan.steps) else None
         for index in plan.order:
             step = plan.steps[index]
             for earlier in (*step.needs, *step.after):
@@ -149,10 +149,11 @@ class Schedule:
     def begin(self, now: float) -> list[Command]:
         """Start what waits for nothing."""
         steps = self._plan.steps
-        invalid = next((it for it in self._plan.order if steps[it].kind == "write" and _is_invalid(steps[it])), None)
-        if invalid is not None:
-            # Half of a batch's writes would be worse than none: whoever wrote the list believed in all of it.
-            self._halted = {step.chain: invalid for step in steps if step.chain is not None}
+        for index in self._plan.order:
+            if _is_invalid(steps[index]):
+                # Half of a batch's writes would be worse than none: whoever wrote the list believed in all of it.
+                self._halted = {step.chain: index for step in steps if step.chain is not None}
+                break
         self._ready = [turn for turn, index in enumerate(self._plan.order) if self._missing[index] == 0]
         return self._advance(now)
 
@@ -171,7 +172,7 @@ class Schedule:
 
     def _answered(self, index: int, outcome: Outcome) -> list[Command]:
         """End a call, unless it has guessed and it is not known yet whether rightly."""
-        if self._guesses.open(index):
+        if self._guesses is not None and self._guesses.open(index):
             self._guesses.hold(index, outcome)
             return []
         self._end(index, outcome)
@@ -192,7 +193,7 @@ class Schedule:
         """Start or skip each call that is ready, and what that makes ready in turn, until a failure stops it all."""
         commands: list[Command] = []
         while self._stopped_by is None:
-            settled = self._guesses.take_settled()
+            settled = None if self._guesses is None else self._guesses.take_settled()
             if settled is not None:
                 commands += self._settle(settled, now)
             elif self._ready:
@@ -212,7 +213,7 @@ class Schedule:
         if isinstance(decision, Failure):
             self._end(index, Outcome(decision, now))
             return ()
-        if self._guesses.open(index):
+        if self._guesses is not None and self._guesses.open(index):
             self._guesses.guess(index, decision[0])
         inside = self._plan.steps[index].inside
         if inside is not None and not inside.sends:
@@ -233,7 +234,7 @@ class Schedule:
 
     def _settle(self, index: int, now: float) -> Sequence[Command]:
         """Judge the guess of a read in flight, now that what it guessed about is known."""
-        if self._state[index] is not _State.IN_FLIGHT:
+        if self._guesses is None or self._state[index] is not _State.IN_FLIGHT:
             return ()
         guessed, held = self._guesses.close(index)
         decision = self._decide(self._plan.steps[index])
@@ -253,9 +254,9 @@ class Schedule:
             return self._over
         if step.fault is not None:
             return step.fault
-        failed = next((earlier for earlier in step.needs if not self._ended_ok(earlier)), None)
-        if failed is not None:
-            return self._because_of(failed)
+        for earlier in step.needs:
+            if not self._ended_ok(earlier):
+                return self._because_of(earlier)
         if step.chain is not None:
             halted_by = [by for chain, by in self._halted.items() if chain.meets(step.chain)]
             if halted_by:
@@ -296,7 +297,8 @@ class Schedule:
                 self._halted.setdefault(step.chain, index)
             if self._plan.batch.on_error == "stop" and outcome.result.status != "skipped":
                 self._stopped_by = self._stopped_by or step.call.id
-        self._guesses.know(index)
+        if self._guesses is not None:
+            self._guesses.know(index)
         for dependent in self._dependents[index]:
             self._missing[dependent] -= 1
             if self._missing[dependent] > 0:
@@ -345,8 +347,8 @@ class Schedule:
 
 
 def _is_invalid(step: Step) -> bool:
-    """Whether the request itself is wrong about this call, rather than its upstream being away."""
-    return step.fault is not None and step.fault.code != "UPSTREAM_UNAVAILABLE"
+    """Whether this is a write that the request itself is wrong about, rather than its upstream being away."""
+    return step.kind == "write" and step.fault is not None and step.fault.code != "UPSTREAM_UNAVAILABLE"
 
 
 def _cut_short(why: Failure) -> Failure:
