@@ -18,7 +18,9 @@ class Faulty:
         self.arrived: list[str] = []
         self.deleted = 0
         self.cancelled = asyncio.Event()
+        self.hanging = asyncio.Event()
         self.hang_goodbye = False
+        self.forgotten = "404"
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +48,7 @@ class Faulty:
             return await reply(writer, "405 Method Not Allowed", b"")
         method, identity = message.get("method"), message.get("id")
         if session is not None and session not in self.known:
-            return await reply(writer, "404 Not Found", b"gone", "text/plain")
+            return await forgotten(writer, self.forgotten)
         match method:
             case "initialize":
                 self.sessions += 1
@@ -75,6 +77,7 @@ class Faulty:
                 await asyncio.sleep(0.3)
                 await say(writer, identity, {"content": []})
             case "hang":
+                self.hanging.set()
                 await asyncio.sleep(60)
             case "reset":
                 writer.transport.abort()
@@ -97,6 +100,15 @@ class Faulty:
                 await reply(writer, OK, b"{not json")
             case _:
                 await reply(writer, f"{name} Status", b"<html>an error</html>", "text/html")
+
+
+async def forgotten(writer: asyncio.StreamWriter, status: str) -> None:
+    if status == "404":
+        await reply(writer, "404 Not Found", b"gone", "text/plain")
+    else:
+        error = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
+        body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+        await reply(writer, "400 Bad Request", body)
 
 
 async def reply(

@@ -104,11 +104,12 @@ async def _failure(connection: Connection, name: str, **arguments: object) -> Ca
         ("502", "UPSTREAM_ERROR", "OUTCOME_UNKNOWN"),
         ("504", "UPSTREAM_ERROR", "OUTCOME_UNKNOWN"),
         ("error_as_json", "UPSTREAM_ERROR", "OUTCOME_UNKNOWN"),
-        ("429", "UPSTREAM_UNAVAILABLE", "UPSTREAM_UNAVAILABLE"),
-        ("403", "UPSTREAM_UNAVAILABLE", "UPSTREAM_UNAVAILABLE"),
+        ("503", "UPSTREAM_UNAVAILABLE", "OUTCOME_UNKNOWN"),
+        ("429", "RATE_LIMITED", "RATE_LIMITED"),
+        ("403", "UPSTREAM_ERROR", "UPSTREAM_ERROR"),
         ("rpc_error", "UPSTREAM_ERROR", "UPSTREAM_ERROR"),
-        ("page", "UPSTREAM_ERROR", "UPSTREAM_ERROR"),
-        ("garbage", "UPSTREAM_ERROR", "UPSTREAM_ERROR"),
+        ("page", "UPSTREAM_ERROR", "OUTCOME_UNKNOWN"),
+        ("garbage", "UPSTREAM_ERROR", "OUTCOME_UNKNOWN"),
     ],
 )
 async def test_what_meets_one_call_stays_with_it(fault: str, read: str, write: str) -> None:
@@ -168,17 +169,34 @@ def calling(name: str, **arguments: object) -> Any:
     return made
 
 
-async def test_a_forgotten_session_fails_its_call_as_never_run_and_a_new_one_takes_its_place() -> None:
+@pytest.mark.parametrize("forgotten", ["404", "400"])
+async def test_calls_over_a_forgotten_session_go_on_over_a_new_one_and_none_runs_twice(forgotten: str) -> None:
     async with faulty_server() as server, owned(HttpTarget(server.url)) as upstream:
         assert await upstream.call(calling("ok")) == {"content": []}
+        server.forgotten = forgotten
         server.known.clear()
-        with pytest.raises(CallFailedError) as failed:
-            await upstream.call(calling("ok"))
-        assert failed.value.failure("write").code == "UPSTREAM_UNAVAILABLE"
-
-        await _comes_back(upstream)
+        answers = await all_at_once(*(upstream.call(calling("ok", n=n)) for n in range(5)))
+        assert answers == [{"content": []}] * 5
         assert server.sessions == 2
-        assert len(server.arrived) == 2  # the first call, and the one that found it back
+        assert server.arrived == ["ok"] * 6
+
+
+async def test_what_an_upstream_still_does_when_its_session_is_gone_is_unknown() -> None:
+    async with faulty_server() as server, owned(HttpTarget(server.url)) as upstream:
+        await upstream.settled()
+        async with asyncio.TaskGroup() as tasks:
+            stuck = tasks.create_task(_owned_failure(upstream, "hang"))
+            async with asyncio.timeout(5):
+                await server.hanging.wait()
+            server.known.clear()
+            assert await upstream.call(calling("ok")) == {"content": []}
+        assert stuck.result().failure("write").code == "OUTCOME_UNKNOWN"
+
+
+async def _owned_failure(upstream: Upstream, name: str) -> CallFailedError:
+    with pytest.raises(CallFailedError) as failed:
+        await upstream.call(calling(name))
+    return failed.value
 
 
 async def _comes_back(upstream: Upstream, **arguments: object) -> None:
@@ -232,10 +250,11 @@ async def test_a_server_that_refuses_us_is_told_by_its_status_and_no_token_is_sh
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
         async with owned(HttpTarget(url, {"Authorization": f"Bearer {SECRET}"})) as upstream:
             await upstream.settled()
-            assert upstream.state.reason == "it does not complete the MCP handshake: bad token •••"
+            refused = "the upstream refused the credentials (HTTP 401)"
+            assert upstream.state.reason == f"it does not complete the MCP handshake: {refused}"
         async with owned(HttpTarget(url, {"Authorization": f"Bearer {SECRET}"}, "sse")) as upstream:
             await upstream.settled()
-            assert upstream.state.reason == "the upstream answered with HTTP 401"
+            assert upstream.state.reason == refused
 
 
 def test_a_target_shows_no_secret() -> None:

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from headgate.tools.outcome import ErrorCode, Failure
 from headgate.tools.rules import ToolClass
 
+MAX_MESSAGE = 8 * 1024 * 1024
+"""Bytes of one message of an upstream, decompressed. What is larger is not taken in, however it is carried."""
+
 
 class CallFailedError(Exception):
     """A call gave no result. Raised by connections and by the wrappers around them."""
@@ -55,6 +58,15 @@ class AnsweredWithErrorError(CallFailedError):
     def __init__(self, message: str) -> None:
         """`message` is the upstream's own, made presentable."""
         super().__init__("UPSTREAM_ERROR", message, sent=False)
+
+
+class SessionGoneError(CallFailedError):
+    """The upstream no longer knows the session, and so did not execute the call: it may be made over the next one."""
+
+    def __init__(self) -> None:
+        """Nobody is at fault: upstreams are restarted."""
+        message = "the upstream no longer knows the session"
+        super().__init__("UPSTREAM_UNAVAILABLE", message, sent=False, transient=True)
 
 
 class Connection(Protocol):

@@ -5,15 +5,12 @@ the shorter way of `request`: one future each, no task, no validation of what on
 """
 
 import asyncio
-import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
 import anyio.abc
-import orjson
 from mcp.shared.dispatcher import (
     CallOptions,
     Dispatcher,
@@ -22,14 +19,14 @@ from mcp.shared.dispatcher import (
     OnRequest,
     as_request_id,
     coerce_request_id,
-    run_notify_intercept,
 )
 from mcp.shared.exceptions import MCPError
-from mcp.shared.message import MessageMetadata
 from mcp.shared.transport_context import TransportContext
-from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT, RequestId
+from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestId
 
-logger = logging.getLogger(__name__)
+from headgate.proxy.connection import CallFailedError
+from headgate.proxy.messages import decoded, encoded, error_of
+from headgate.proxy.serving import Serving
 
 
 class LineClosedError(Exception):
@@ -50,7 +47,7 @@ class Rpc(Dispatcher[TransportContext]):
         self._last_id = 0
         self._pending: dict[RequestId, asyncio.Future[dict[str, Any]]] = {}
         self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._serving: _Serving | None = None
+        self._serving: Serving | None = None
         self.ignored = 0
         """Messages that were no JSON-RPC, or answers that nobody waits for (any more)."""
 
@@ -69,7 +66,7 @@ class Rpc(Dispatcher[TransportContext]):
         key = coerce_request_id(identity)
         if key in self._pending:
             raise ValueError(f"request id {identity!r} is already in flight")
-        self.write(_encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
+        self.write(encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._pending[key] = answer
         return Request(self, identity, answer)
@@ -82,29 +79,28 @@ class Rpc(Dispatcher[TransportContext]):
         """Send a notification; into a closed line it is dropped."""
         if not self._closed.done():
             params = {} if params is None else params
-            self.write(_encoded({"jsonrpc": "2.0", "method": method, "params": params}))
+            self.write(encoded({"jsonrpc": "2.0", "method": method, "params": params}))
 
     def reply(self, message: Mapping[str, Any]) -> None:
         """Send the answer to a request of the peer's; into a closed line it is dropped."""
         if not self._closed.done():
-            self.write(_encoded(message))
+            self.write(encoded(message))
 
     def receive(self, line: bytes) -> None:
         """Take one message in."""
-        try:
-            message = orjson.loads(line)
-        except orjson.JSONDecodeError:
+        message = decoded(line)
+        if message is None:
             self.ignored += 1
-            return
-        if not isinstance(message, dict):
-            self.ignored += 1
-            return
-        fields = cast("dict[str, Any]", message)
-        if "method" in fields:
-            if self._serving is not None:
-                self._serving.take(fields)
-        else:
-            self._settle(fields)
+        elif "method" not in message:
+            self._settle(message)
+        elif self._serving is not None:
+            self._serving.take(message)
+
+    def fail(self, identity: RequestId, failure: CallFailedError) -> None:
+        """End one request: what carries the line knows that its answer will not come."""
+        answer = self._pending.pop(coerce_request_id(identity), None)
+        if answer is not None and not answer.done():
+            answer.set_exception(failure)
 
     def close(self, reason: str) -> None:
         """End every request that waits for an answer, and let `run` return."""
@@ -130,7 +126,7 @@ class Rpc(Dispatcher[TransportContext]):
         if isinstance(result, dict):
             answer.set_result(cast("dict[str, Any]", result))
         else:
-            answer.set_exception(_error_of(error))
+            answer.set_exception(error_of(error))
 
     # From here on: what the SDK's sessions ask of a dispatcher.
 
@@ -148,7 +144,7 @@ class Rpc(Dispatcher[TransportContext]):
             request = self.request(method, params or {}, options.get("request_id"))
             with anyio.fail_after(options.get("timeout")):
                 return await request.answer(cancel=options.get("cancel_on_abandon", True))
-        except LineClosedError as closed:
+        except (LineClosedError, CallFailedError) as closed:
             raise MCPError(CONNECTION_CLOSED, str(closed)) from None
         except TimeoutError:
             raise MCPError(REQUEST_TIMEOUT, f"no answer to {method} in {options.get('timeout')} s") from None
@@ -168,7 +164,7 @@ class Rpc(Dispatcher[TransportContext]):
     ) -> None:
         """Serve the peer's own requests and notifications until the line closes."""
         async with anyio.create_task_group() as tasks:
-            self._serving = _Serving(self, tasks, on_request, on_notify, on_notify_intercept)
+            self._serving = Serving(self, tasks, on_request, on_notify, on_notify_intercept)
             task_status.started()
             try:
                 await self.closed()
@@ -200,86 +196,3 @@ class Request:
             if cancel:
                 self._rpc.tell("notifications/cancelled", {"requestId": self.identity})
             raise
-
-
-def _encoded(message: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(message)
-    except TypeError:
-        # An integer of more than 64 bits or half a surrogate pair: JSON all the same.
-        return json.dumps(message, separators=(",", ":")).encode()
-
-
-def _error_of(error: object) -> MCPError:
-    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
-    code, message = fields.get("code"), fields.get("message")
-    return MCPError(
-        code if isinstance(code, int) else INTERNAL_ERROR,
-        message if isinstance(message, str) else "the answer is neither a result nor an error",
-        fields.get("data"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """What the peer asks of us while `run` is under way."""
-
-    rpc: Rpc
-    tasks: anyio.abc.TaskGroup
-    on_request: OnRequest
-    on_notify: OnNotify
-    intercept: OnNotifyIntercept | None
-
-    def take(self, message: dict[str, Any]) -> None:
-        method, params = message["method"], message.get("params")
-        identity = as_request_id(message.get("id"))
-        if not isinstance(method, str):
-            self.rpc.ignored += 1
-        elif identity is not None:
-            self.tasks.start_soon(self._answer, identity, method, params)
-        elif not run_notify_intercept(self.intercept, method, params):
-            self.tasks.start_soon(self._note, method, params)
-
-    async def _answer(self, identity: RequestId, method: str, params: Mapping[str, Any] | None) -> None:
-        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": identity}
-        try:
-            reply["result"] = await self.on_request(_Inbound(self.rpc, identity), method, params)
-        except MCPError as error:
-            reply["error"] = {"code": error.code, "message": error.message}
-        except Exception:
-            logger.exception("answering %s failed", method)
-            reply["error"] = {"code": INTERNAL_ERROR, "message": "internal error"}
-        self.rpc.reply(reply)
-
-    async def _note(self, method: str, params: Mapping[str, Any] | None) -> None:
-        try:
-            await self.on_notify(_Inbound(self.rpc, None), method, params)
-        except Exception:
-            logger.exception("the notification %s failed", method)
-
-
-_LINE = TransportContext(kind="stdio", can_send_request=True)
-
-
-class _Inbound:
-    """The context of one request or notification that came in."""
-
-    message_metadata: MessageMetadata = None
-    transport = _LINE
-    can_send_request = True
-
-    def __init__(self, rpc: Rpc, request_id: RequestId | None) -> None:
-        self._rpc = rpc
-        self.request_id = request_id
-        self.cancel_requested = anyio.Event()
-
-    async def send_raw_request(
-        self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None
-    ) -> dict[str, Any]:
-        return await self._rpc.send_raw_request(method, params, opts)
-
-    async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
-        await self._rpc.notify(method, params, opts)
-
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """The peer gave no token that this end knows of."""

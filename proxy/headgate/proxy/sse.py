@@ -7,19 +7,22 @@ ours; the handshake over it is the SDK's.
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.abc
 import httpx2 as httpx
-import orjson
+from mcp.shared.dispatcher import as_request_id
 from mcp.shared.exceptions import MCPError
 
-from headgate.proxy.connection import Connection, Open, Opening, UnavailableError
-from headgate.proxy.http import MAX_EVENT, NOT_REACHED, broken_words, client_of, failure_of, was_sent
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.http import client_of
+from headgate.proxy.http_body import drained, events_of
+from headgate.proxy.http_failure import broken, failed_status
+from headgate.proxy.messages import decoded
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
-from headgate.proxy.session import SessionConnection, line_closed, negotiated
+from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
 from headgate.proxy.target import HttpTarget
 
 
@@ -61,7 +64,7 @@ class _Line:
         except LineClosedError as closed:
             raise line_closed(closed) from None
         except MCPError as error:
-            raise failure_of(error) from None
+            raise answered_with_error(error) from None
 
     def write(self, message: bytes) -> None:
         self.tasks.start_soon(self._post, message)
@@ -72,16 +75,18 @@ class _Line:
         try:
             async with self.client.stream("GET", url, headers={"Accept": "text/event-stream"}) as response:
                 if not response.is_success:
-                    raise UnavailableError(f"the upstream answered with HTTP {response.status_code}")
-                async for event in httpx.EventSource(response, max_event_size=MAX_EVENT):
-                    if event.event == "endpoint" and not opened:
-                        task_status.started(_within_origin(response.url, event.data))
+                    raise UnavailableError(str(failed_status(response)))
+                async for event in events_of(response):
+                    if event.name == "endpoint" and not opened:
+                        task_status.started(_within_origin(response.url, event.data.decode(errors="replace")))
                         opened = True
-                    elif event.event == "message":
-                        self.rpc.receive(event.data.encode())
+                    elif event.name == "message":
+                        self.rpc.receive(event.data)
             reason = "the upstream ended the session"
-        except (httpx.TransportError, httpx.SSEError, httpx.DecodingError) as broken:
-            reason = broken_words(broken, httpx.URL(url))
+        except CallFailedError as failed:
+            reason = str(failed)
+        except httpx.HTTPError as error:
+            reason = str(broken(error, httpx.URL(url)))
         if not opened:
             raise UnavailableError(reason)
         self.rpc.close(reason)
@@ -89,19 +94,15 @@ class _Line:
     async def _post(self, message: bytes) -> None:
         headers = {"Content-Type": "application/json"}
         try:
-            response = await self.client.post(self.post_to, content=message, headers=headers)
-        except httpx.TransportError as broken:
-            self._fail(message, broken_words(broken, self.post_to), sent=was_sent(broken))
-            return
-        if not response.is_success:
-            words = f"the upstream answered with HTTP {response.status_code}"
-            self._fail(message, words, sent=response.is_server_error)
-
-    def _fail(self, message: bytes, reason: str, *, sent: bool) -> None:
-        """Answer the request in `message`, if it is one, in the upstream's stead: it alone has failed."""
-        identity = cast("dict[str, Any]", orjson.loads(message)).get("id")
-        error = {"code": NOT_REACHED, "message": reason, "data": {"sent": sent}}
-        self.rpc.receive(orjson.dumps({"jsonrpc": "2.0", "id": identity, "error": error}))
+            async with self.client.stream("POST", self.post_to, content=message, headers=headers) as response:
+                await drained(response)
+                failure = None if response.is_success else failed_status(response)
+        except httpx.HTTPError as error:
+            failure = broken(error, self.post_to)
+        if failure is not None:
+            identity = as_request_id((decoded(message) or {}).get("id"))
+            if identity is not None:
+                self.rpc.fail(identity, failure)
 
 
 def _within_origin(stream: httpx.URL, endpoint: str) -> httpx.URL:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headgate.proxy.attempt import Attempt, CallPath
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, SessionGoneError, UnavailableError
 from headgate.proxy.durations import Durations, measured
 from headgate.proxy.path import Limits, call_path
 from headgate.tools.catalogue import Listing
@@ -66,6 +66,8 @@ class Upstream:
         self._verdict = asyncio.Event()
         self._stale = asyncio.Event()
         self._closing = False
+        self._listed = False
+        """Whether the session that is open, or was last, has come as far as its list of tools."""
 
     @property
     def state(self) -> UpstreamState:
@@ -97,10 +99,11 @@ class Upstream:
         wait_s = _FIRST_WAIT_S
         while True:
             opened_at = loop.time()
+            self._listed = False
             reason = await self._one_session(opened_at)
             if self._closing:
                 return
-            was_ready = self._state == "ready"
+            was_ready = self._listed
             held = was_ready and loop.time() - opened_at > _HELD_S
             wait_s = _FIRST_WAIT_S if held else min(wait_s * 2, _LONGEST_WAIT_S)
             self._connection = None
@@ -118,6 +121,7 @@ class Upstream:
         try:
             async with self._open(Opening(self.name, self._stale.set)) as connection:
                 await self._list(connection)
+                self._listed = True
                 self._ready_after_s = asyncio.get_running_loop().time() - opened_at
                 self._connection = connection
                 self._become("ready", None)
@@ -168,17 +172,36 @@ class Upstream:
 
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
+        connection = await self._ready()
+        attempt.sent = True
+        try:
+            return await _sent_over(connection, attempt)
+        except SessionGoneError as gone:
+            attempt.sent = False
+            self._turn_away_from(connection, str(gone))
+        connection = await self._ready()
+        attempt.sent = True
+        return await _sent_over(connection, attempt)
+
+    async def _ready(self) -> Connection:
         while self._connection is None:
             if self._state == "failed":
                 message = f'upstream "{self.name}" is not available: {self._reason}'
                 raise CallFailedError("UPSTREAM_UNAVAILABLE", message, sent=False)
             await self._verdict.wait()
-        attempt.sent = True
-        if attempt.meta is None and attempt.headers is None:
-            return await self._connection.call_tool(attempt.tool.name, attempt.arguments)
-        return await self._connection.call_tool(
-            attempt.tool.name, attempt.arguments, meta=attempt.meta, headers=attempt.headers
-        )
+        return self._connection
+
+    def _turn_away_from(self, connection: Connection, reason: str) -> None:
+        """Send no more calls over a session that is about to end: they wait for the next one."""
+        if self._connection is connection:
+            self._connection = None
+            self._reopen(reason)
+
+
+async def _sent_over(connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
+    if attempt.meta is None and attempt.headers is None:
+        return await connection.call_tool(attempt.tool.name, attempt.arguments)
+    return await connection.call_tool(attempt.tool.name, attempt.arguments, meta=attempt.meta, headers=attempt.headers)
 
 
 def reason_of(broken: BaseException) -> str:

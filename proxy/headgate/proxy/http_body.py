@@ -1,0 +1,85 @@
+"""Reading what an upstream answers over HTTP, bounded while it arrives and while it is decompressed."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+import httpx2 as httpx
+
+from headgate.proxy.connection import MAX_MESSAGE, CallFailedError
+from headgate.proxy.event_stream import Event, EventCutter, TooLargeError
+
+ENCODINGS = "gzip, deflate"
+"""What upstreams are told that we decompress; another encoding is refused."""
+_SHORT = 64 * 1024
+_PATIENCE_S = 1.0
+_BREATH = 1024 * 1024
+"""After so many bytes everything else that is ready gets its turn: a small body can decompress to a large one."""
+
+
+async def whole_body(response: httpx.Response, limit: int = MAX_MESSAGE) -> bytes:
+    """The body of `response`.
+
+    Raises:
+        CallFailedError: It is larger than `limit`, or encoded in a way that was not asked for.
+        httpx.HTTPError: It broke off, or cannot be decompressed.
+
+    """
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) > 15 or int(declared) > limit):
+        raise too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(_pieces(response)) as pieces:
+        async for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            parts.append(piece)
+    return b"".join(parts)
+
+
+async def drained(response: httpx.Response) -> bytes:
+    """What can be had of a short body without much waiting, so that its connection can be used again."""
+    with suppress(httpx.HTTPError, CallFailedError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            return await whole_body(response, _SHORT)
+    return b""
+
+
+async def events_of(response: httpx.Response) -> AsyncGenerator[Event]:
+    """The server-sent events of `response`.
+
+    Raises:
+        CallFailedError: One is too large, or the stream encoded in a way that was not asked for.
+        httpx.HTTPError: The stream broke off, or cannot be decompressed.
+
+    """
+    cutter = EventCutter(MAX_MESSAGE)
+    try:
+        async with aclosing(_pieces(response)) as pieces:
+            async for piece in pieces:
+                for event in cutter.feed(piece):
+                    yield event
+    except TooLargeError:
+        raise too_large(MAX_MESSAGE) from None
+
+
+def too_large(limit: int) -> CallFailedError:
+    """The failure of a call whose answer is too large to be taken in."""
+    size = f"{limit // 1024 // 1024} MB" if limit >= 1024 * 1024 else f"{limit} bytes"
+    return CallFailedError("RESULT_TOO_LARGE", f"its answer is larger than {size}, the most that is read", sent=True)
+
+
+async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if {one.strip() for one in encoding.split(",")} - {"gzip", "deflate", "identity"}:
+        words = "its answer is compressed in a way that was not asked for"
+        raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
+    since = 0
+    async for piece in response.aiter_bytes():
+        yield piece
+        since += len(piece)
+        if since >= _BREATH:
+            since = 0
+            await asyncio.sleep(0)
