@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.proxy.loops import on_each_loop
 from tests.proxy.misbehaving import SECRET, data_of, gone, hostile, opened
 
 from headgate.proxy import child as children
 from headgate.proxy.child import Child, started
+from headgate.proxy.output import TooLong
+from headgate.proxy.redact import secrets_in
 from headgate.proxy.target import StdioTarget
 
 
@@ -22,25 +22,38 @@ class Ears:
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.lost: list[TooLong] = []
         self.line = asyncio.Event()
         self.end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.knows_a_call_to = 0
+        """How far it has to have read to know a call that is awaited."""
 
-    def hear(self, line: bytes) -> None:
+    def receive(self, line: bytes) -> None:
         self.lines.append(line)
         self.line.set()
 
+    def lose(self, line: TooLong) -> None:
+        self.lost.append(line)
+        self.line.set()
+
+    def close(self, reason: str) -> None:
+        self.end.set_result(reason)
+
+    def awaits(self, read_to: int) -> bool:
+        return 0 < self.knows_a_call_to <= read_to
+
 
 @asynccontextmanager
-async def python(code: str, **env: str) -> AsyncGenerator[tuple[Child, Ears]]:
+async def python(code: str, max_line: int = children.MAX_LINE, **env: str) -> AsyncGenerator[tuple[Child, Ears]]:
     """A child that runs `code`."""
     ears = Ears()
     target = StdioTarget(sys.executable, ("-S", "-c", f"import os, sys, time, signal\n{code}"), env)
-    async with asyncio.timeout(20), started(target, ears.hear, ears.end.set_result) as child:
+    async with asyncio.timeout(20), started(target, ears, secrets_in(env), max_line) as child:
         yield child, ears
 
 
 def pid_of(child: Child) -> int:
-    return child._process.get_pid()  # pyright: ignore[reportPrivateUsage]
+    return child._process.pid  # pyright: ignore[reportPrivateUsage]
 
 
 @on_each_loop
@@ -71,8 +84,8 @@ async def test_how_a_child_ended_is_told_with_its_last_words() -> None:
         assert await ears.end == "it was ended by SIGKILL"
 
 
+@on_each_loop
 async def test_a_child_that_closes_its_output_will_answer_nothing_more() -> None:
-    # Not so on uvloop: there the child holds a second descriptor of its output, and calls end at their own timeouts.
     async with python("os.close(1); time.sleep(60)") as (_, ears):
         assert await ears.end == "it closed its output"
 
@@ -87,13 +100,94 @@ async def test_nothing_can_be_sent_to_a_child_that_has_ended() -> None:
 
 
 @on_each_loop
-async def test_an_endless_line_ends_the_child_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "MAX_LINE", 4 * 1024 * 1024)
-    async with python("while True: os.write(1, b'x' * 65536)") as (child, ears):
-        assert await ears.end == "it sent a line of more than 4 MB"
+async def test_a_line_without_an_end_ends_the_child_and_fills_no_memory() -> None:
+    async with python("while True: os.write(1, b'x' * 65536)", max_line=1_000_000) as (child, ears):
+        assert await ears.end == "it sent 16 MB without the end of a line"
         await asyncio.shield(child.exited)
-        assert child._partial_size < 6 * 1024 * 1024  # pyright: ignore[reportPrivateUsage]
+        assert child._output.held < 1_100_000  # pyright: ignore[reportPrivateUsage]
     assert ears.lines == []
+    assert [lost.ended for lost in ears.lost] == [False]
+
+
+@on_each_loop
+async def test_a_line_that_is_too_long_but_ends_is_only_measured_and_the_child_lives() -> None:
+    code = "os.write(1, b'one\\n' + b'{' + b'x' * 3_000_000 + b'}\\ntwo\\n'); time.sleep(60)"
+    async with python(code, max_line=1_000_000) as (child, ears):
+        while len(ears.lines) < 2:
+            ears.line.clear()
+            await ears.line.wait()
+        assert ears.lines == [b"one", b"two"]
+        [lost] = ears.lost
+        assert (lost.size, lost.limit, lost.ended) == (3_000_002, 1_000_000, True)
+        assert lost.head.startswith(b"{xxx")
+        assert lost.tail.endswith(b"xxx}")
+        assert child.listens
+
+
+@on_each_loop
+async def test_a_child_that_does_not_read_and_has_nothing_to_do_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "WEDGED_S", 0.1)
+    async with python("print('up', flush=True); time.sleep(60)") as (child, ears):
+        await ears.line.wait()
+        child.write(b"a line that stays in the pipe")
+        assert await ears.end == "it has stopped reading its input"
+        await asyncio.shield(child.exited)
+
+
+@on_each_loop
+async def test_a_child_that_is_busy_with_a_call_may_take_its_time_to_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "WEDGED_S", 0.05)
+    code = "os.read(0, 4); print('up', flush=True); time.sleep(0.6); sys.stdin.read()"
+    async with python(code) as (child, ears):
+        ears.knows_a_call_to = 4
+        child.write(b"one")
+        await ears.line.wait()
+        child.write(b"two")
+        await asyncio.sleep(0.5)
+        assert not ears.end.done()
+
+
+@on_each_loop
+async def test_lines_wait_in_order_for_a_child_that_reads_slowly_and_can_be_taken_back_until_they_are_begun() -> None:
+    code = "sys.stdin.readline(); print('go', flush=True); time.sleep(0.3)\n"
+    code += "for line in sys.stdin: print(line[0], len(line), flush=True)"
+    async with python(code) as (child, ears):
+        child.write(b"start")
+        await ears.line.wait()
+        slips = [child.write(letter * 100_000) for letter in (b"a", b"b", b"c", b"d")]
+        await asyncio.sleep(0.05)
+        assert [slip.begun for slip in slips] == [True, False, False, False]
+        assert child.unread > 300_000
+        assert not child.take_back(slips[0])
+        assert child.take_back(slips[2])
+        assert child.take_back(slips[2])
+        while len(ears.lines) < 4:
+            ears.line.clear()
+            await ears.line.wait()
+        assert ears.lines[1:] == [b"a 100001", b"b 100001", b"d 100001"]
+        assert child.unread == 0
+        assert [slip.end for slip in slips] == [6 + 100_001, 6 + 200_002, None, 6 + 300_003]
+
+
+@on_each_loop
+async def test_a_child_that_closes_its_input_is_sent_nothing_more() -> None:
+    async with python("os.close(0); print('up', flush=True); time.sleep(60)") as (child, ears):
+        await ears.line.wait()
+        assert not child.write(b"nobody reads this").begun
+        assert not child.listens
+
+
+@on_each_loop
+async def test_a_flood_of_output_leaves_everybody_else_their_turn() -> None:
+    async with python("while True: os.write(1, b'{\\n' * 30_000)") as (_, ears):
+        await ears.line.wait()
+        worst = 0.0
+        for _ in range(50):
+            began = time.perf_counter()
+            await asyncio.sleep(0)
+            worst = max(worst, time.perf_counter() - began)
+        assert len(ears.lines) <= 51 * (children.LINES_A_TURN + 1)
+        assert worst < 0.05
 
 
 @on_each_loop
@@ -188,22 +282,6 @@ async def test_a_hundred_starts_and_stops_leave_nothing_behind() -> None:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(20):
                 tasks.create_task(once())
-
-
-@given(lines=st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line)), data=st.data())
-def test_however_output_is_cut_into_pieces_the_lines_are_the_same(lines: list[bytes], data: st.DataObject) -> None:
-    heard: list[bytes] = []
-
-    async def main() -> None:
-        child = Child(heard.append, lambda _reason: None, frozenset())
-        stream = b"".join(line + b"\n" for line in lines)
-        while stream:
-            cut = data.draw(st.integers(1, len(stream)))
-            child.pipe_data_received(1, stream[:cut])
-            stream = stream[cut:]
-
-    asyncio.run(main())
-    assert heard == [line for line in lines if line and not line.isspace()]
 
 
 def test_a_target_shows_no_secret() -> None:

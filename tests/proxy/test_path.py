@@ -183,7 +183,7 @@ async def test_a_write_that_was_never_sent_is_an_error_and_not_unknown() -> None
 
     ended = failed.value.failure("write")
     assert (ended.status, ended.code) == ("error", "UPSTREAM_UNAVAILABLE")
-    assert ended.message == 'upstream "up" was not up within 2 s'
+    assert ended.message == 'upstream "up" did not take the call within 2 s'
 
 
 async def test_writes_of_two_batches_to_one_scope_take_turns_and_reads_pass() -> None:

@@ -1,6 +1,7 @@
 """JSON-RPC over a line: each answer to its own request, whatever else comes in, and no request left waiting."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,8 +19,11 @@ from mcp.shared.message import SessionMessage
 from tests.proxy.parts import all_at_once, turns
 from tests.virtual_time import VirtualLoop, in_virtual_time
 
-from headgate.proxy.connection import Opening
-from headgate.proxy.rpc import LineClosedError, Rpc
+from headgate.proxy.connection import CallFailedError, Opening, TakenBackError
+from headgate.proxy.input import Slip
+from headgate.proxy.output import TooLong
+from headgate.proxy.rpc import LineClosedError, Request, Rpc
+from headgate.proxy.serving import MAX_SERVED
 from headgate.proxy.session import negotiated
 
 
@@ -299,6 +303,141 @@ async def test_the_sdks_session_works_over_it_in_the_handshake_era_and_answers_a
     assert asked == ["ping answered", "sampling refused"]
 
 
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"result":{"text":"xxx', b'xxx"}}'),
+        (b'{ "id" : 1 , "result": {"text":"xxx', b'xxx"}}'),
+        (b'{"jsonrpc":"2.0","id":"1","error":{"message":"xxx', b'xxx"}}'),
+        (b'{"jsonrpc":"2.0","result":{"text":"xxx', b'xxx"},"id":1}'),
+        (b'{"result":{"text":"xxx', b'xxx"}, "id": "1", "jsonrpc": "2.0"} \r'),
+    ],
+)
+async def test_an_answer_that_was_too_long_to_be_kept_fails_only_the_request_that_it_answers(
+    head: bytes, tail: bytes
+) -> None:
+    line = Line()
+    large, other = (line.rpc.request("m", {}) for _ in range(2))
+    line.rpc.lose(TooLong(head, tail, 67_100_000, 8_000_000, ended=True))
+    with pytest.raises(CallFailedError, match=r"its answer is too large: it is 67\.1 MB, and 8 MB is the limit"):
+        await large.answer()
+    line.says(id=2, result={"n": 2})
+    assert await other.answer() == {"n": 2}
+    assert line.rpc.ignored == 0
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"text":"xxx', b'xxx"}}'),
+        (b'{"jsonrpc":"2.0","method":"m","params":{"id":1,"text":"xxx', b'xxx"}}'),
+        (b'{"jsonrpc":"2.0","result":{"text":"xxx', b'xxx","id":1}}'),
+        (b'{"jsonrpc":"2.0","result":{"text":"\\"id\\":1,', b'xxx"}}'),
+        (b"xxxx", b"xxxx"),
+        (b"", b""),
+    ],
+)
+async def test_a_line_that_was_too_long_and_answers_nobody_fails_nobody(head: bytes, tail: bytes) -> None:
+    line = Line()
+    request = line.rpc.request("m", {})
+    line.rpc.lose(TooLong(head, tail, 67_100_000, 8_000_000, ended=False))
+    line.says(id=1, result={"n": 1})
+    assert await request.answer() == {"n": 1}
+    assert line.rpc.ignored == 1
+
+
+@in_virtual_time
+async def test_an_answer_of_too_many_parts_is_too_large_and_is_not_parsed() -> None:
+    line = Line()
+    request = line.rpc.request("m", {})
+    began = time.perf_counter()
+    line.rpc.receive(b'{"jsonrpc":"2.0","id":1,"result":{"lists":[' + b"[]," * 2_000_000 + b"0]}}")
+    assert time.perf_counter() - began < 0.1
+    with pytest.raises(CallFailedError, match="it holds more than 400,000 lists and objects"):
+        await request.answer()
+
+
+@in_virtual_time
+async def test_a_request_that_was_not_begun_is_taken_back_and_one_that_was_is_cancelled() -> None:
+    line = Line()
+    slips = [Slip(b""), Slip(b"")]
+    slips[0].begun = True
+    given = iter(slips)
+    line.rpc.write = lambda message: [line.written.append(orjson.loads(message)), next(given, None)][1]
+    taken: list[Slip] = []
+    line.rpc.take_back = lambda slip: not slip.begun and not taken.append(slip)
+    endings: list[type[BaseException]] = []
+
+    async def wait(request: Request) -> None:
+        try:
+            await request.answer()
+        except asyncio.CancelledError as ended:
+            endings.append(type(ended))
+            raise
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(wait(line.rpc.request("m", {}))) for _ in slips]
+        await turns()
+        for task in waiting:
+            task.cancel()
+
+    assert endings == [asyncio.CancelledError, TakenBackError]
+    assert taken == slips[1:]
+    assert [message["params"] for message in line.written[2:]] == [{"requestId": 1}]
+
+
+@in_virtual_time
+async def test_a_request_of_which_nothing_had_been_sent_says_so_when_the_line_closes() -> None:
+    line = Line()
+    slips = [Slip(b""), Slip(b"")]
+    slips[0].begun = True
+    given = iter(slips)
+    line.rpc.write = lambda _message: next(given)
+    requests = [line.rpc.request("m", {}) for _ in slips]
+    line.rpc.close("it ended")
+    for request, sent in zip(requests, (True, False), strict=True):
+        with pytest.raises(LineClosedError) as closed:
+            await request.answer()
+        assert closed.value.sent is sent
+
+
+@in_virtual_time
+async def test_calls_are_awaited_once_they_have_been_read_and_what_is_no_call_is_not() -> None:
+    line = Line()
+    slips = [Slip(b""), Slip(b"")]
+    given = iter([*slips, Slip(b"")])
+    line.rpc.write = lambda _message: next(given)
+    call = line.rpc.request("tools/call", {})
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(line.rpc.send_raw_request("subscriptions/listen", {}))
+        await turns()
+        assert not line.rpc.awaits(1_000)
+        slips[0].end = slips[1].end = 100
+        assert not line.rpc.awaits(99)
+        assert line.rpc.awaits(100)
+        line.says(id=1, result={})
+        assert not line.rpc.awaits(100)
+        listening.cancel()
+    await call.answer()
+
+
+@in_virtual_time
+async def test_a_flood_of_requests_and_news_of_the_peers_is_bounded() -> None:
+    line = Line()
+    async with served(line.rpc):
+        for number in range(1_000):
+            line.says(method="notifications/message", params={})
+            line.says(method="notifications/progress", params={})
+            line.says(id=number, method="roots/list")
+        assert len(line.written) == 1_000 - MAX_SERVED
+        assert {message["error"]["message"] for message in line.written} == {"too many requests at once"}
+        assert line.rpc.ignored == 0
+        await turns(10)
+        assert len(line.written) == 1_000
+
+
 happening = st.sampled_from(["answer", "fail", "cancel", "stranger", "garbage", "close"])
 
 
@@ -342,7 +481,7 @@ async def _all_end(events: list[tuple[str, int]]) -> None:
 
 async def _ending(line: Line, number: int) -> str:
     try:
-        result = await line.rpc.request("m", {}, number).answer()
+        result = await line.rpc.request("m", {}).answer()
     except MCPError as failed:
         return "fail" if failed.error.message == str(number) else "the failure of another"
     except LineClosedError:

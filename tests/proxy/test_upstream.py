@@ -119,7 +119,7 @@ async def test_a_call_to_one_that_never_opens_ends_at_its_own_timeout() -> None:
     far.takes_s = 10_000
     async with running(far) as upstream:
         started = now()
-        with pytest.raises(CallFailedError, match="was not up within 2 s") as failed:
+        with pytest.raises(CallFailedError, match="did not take the call within 2 s") as failed:
             await upstream.call(looking(timeout_s=2))
         assert not failed.value.sent
         assert now() - started == pytest.approx(2, abs=0.01)

@@ -4,7 +4,10 @@
 
 It speaks the handshake era. Modes hold from the start: `ignore-term`, `mute` (answers nothing), `no-tools` (refuses
 tools/list), `refuse` (refuses initialize, with what it has in $TOKEN), `exit` (says $TOKEN on stderr and ends),
-`silent-probe` (ignores server/discover).
+`silent-probe` (ignores server/discover), `pages-forever` and `pages-round` (tools/list, each page a new cursor or the
+same), `lists-once` (a second tools/list is not answered), `crash-once` (ends at its first start, by $FLAG).
+
+Every call of `echo` and `deaf` is written down in the file $LEDGER, if there is one, before it is answered.
 """
 
 import json
@@ -13,12 +16,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 MODES = set(sys.argv[1:])
 TOOLS = (
     *("echo", "die", "die_after", "hang", "twice", "late", "wrong_id", "garbage", "big", "endless", "deaf"),
-    *("grandchild", "close_out", "ask", "pid", "log", "change_tools"),
+    *("grandchild", "close_out", "close_in", "ask", "pid", "log", "change_tools", "flood", "news", "input_required"),
 )
 
 
@@ -29,6 +33,9 @@ class Seen:
     cancelled: tuple[int, ...] = ()
     answers: tuple[dict[str, Any], ...] = ()
     asked: int = 0
+    wanted: int = 0
+    """How many answers of the client's the asking call waits for."""
+    listings: int = 0
 
 
 def say(message: dict[str, Any]) -> None:
@@ -44,6 +51,13 @@ def error(identity: int, code: int, message: str) -> None:
     say({"jsonrpc": "2.0", "id": identity, "error": {"code": code, "message": message}})
 
 
+def note(name: str, arguments: dict[str, Any]) -> None:
+    """Write down that the call has been made."""
+    if ledger := os.environ.get("LEDGER"):
+        with Path(ledger).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"tool": name, "pid": os.getpid(), **arguments}) + "\n")
+
+
 def spawn(stdout: int | None) -> int:
     """A process of the same group that outlives us and holds what it inherits."""
     code = "import time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(3600)"
@@ -53,6 +67,7 @@ def spawn(stdout: int | None) -> int:
 def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: C901, PLR0912, PLR0915 - a list of faults
     match name:
         case "echo":
+            note(name, arguments)
             answer(identity, **arguments)
         case "pid":
             answer(identity, pid=os.getpid())
@@ -80,12 +95,26 @@ def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: 
                 sys.stdout.write(f"garbage {number}\n")
             answer(identity, lines=arguments["lines"])
         case "big":
-            answer(identity, text="x" * arguments["bytes"])
+            result: dict[str, Any] = {"content": [], "structuredContent": {"text": "x" * arguments["bytes"]}}
+            ends = {"jsonrpc": "2.0", "id": identity}
+            say({"result": result, **ends} if arguments.get("id_last") else {**ends, "result": result})
+        case "flood":
+            for _ in range(arguments["mb"]):
+                os.write(1, b"{garbage}\n" * 100_000)
+            answer(identity, mb=arguments["mb"])
+        case "news":
+            for number in range(arguments["n"]):
+                say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": number}})
+            answer(identity, n=arguments["n"])
+        case "input_required":
+            say({"jsonrpc": "2.0", "id": identity, "result": {"resultType": "input_required", "inputRequests": {}}})
         case "endless":
             while True:
                 os.write(1, b"x" * 65536)
         case "deaf":
-            time.sleep(3600)
+            note(name, arguments)
+            time.sleep(arguments.get("s", 3600))
+            answer(identity)
         case "grandchild":
             pid = spawn(None if arguments.get("holds") else subprocess.DEVNULL)
             answer(identity, pid=pid, own=os.getpid())
@@ -94,10 +123,15 @@ def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: 
         case "close_out":
             os.close(1)
             time.sleep(3600)
+        case "close_in":
+            os.close(0)
+            answer(identity)
+            time.sleep(3600)
         case "ask":
-            say({"jsonrpc": "2.0", "id": "ping-1", "method": "ping"})
-            say({"jsonrpc": "2.0", "id": "sample-1", "method": "sampling/createMessage", "params": {}})
-            Seen.asked = identity
+            methods = ("ping", "sampling/createMessage", "elicitation/create", "roots/list", "no/such/method")
+            for method in methods:
+                say({"jsonrpc": "2.0", "id": method, "method": method, "params": {}})
+            Seen.asked, Seen.wanted = identity, len(methods)
         case "change_tools":
             Seen.tools = (*TOOLS, "brand_new")
             say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
@@ -117,7 +151,15 @@ def asked_for(method: str, identity: int, params: dict[str, Any]) -> None:
             say({"jsonrpc": "2.0", "id": identity, "result": {**result, "serverInfo": {"name": "h", "version": "1"}}})
         case "tools/list" if "no-tools" in MODES:
             error(identity, -32603, f"cannot list with {os.environ.get('TOKEN')}")
+        case "tools/list" if MODES & {"pages-forever", "pages-round"}:
+            Seen.listings += 1
+            cursor = Seen.listings if "pages-forever" in MODES else Seen.listings % 2
+            tools = [{"name": name, "inputSchema": {"type": "object"}} for name in Seen.tools]
+            say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools, "nextCursor": str(cursor)}})
+        case "tools/list" if "lists-once" in MODES and Seen.listings:
+            pass
         case "tools/list":
+            Seen.listings += 1
             tools = [{"name": name, "inputSchema": {"type": "object"}} for name in Seen.tools]
             say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools}})
         case "tools/call":
@@ -131,6 +173,9 @@ def asked_for(method: str, identity: int, params: dict[str, Any]) -> None:
 def main() -> None:
     if "ignore-term" in MODES:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if "crash-once" in MODES and not Path(os.environ["FLAG"]).exists():
+        Path(os.environ["FLAG"]).touch()
+        sys.exit(5)
     if "exit" in MODES:
         sys.stderr.write(f"cannot log in with {os.environ.get('TOKEN')}\n")
         sys.exit(7)
@@ -141,7 +186,7 @@ def main() -> None:
             Seen.cancelled = (*Seen.cancelled, message["params"]["requestId"])
         elif method is None:
             Seen.answers = (*Seen.answers, message)
-            if len(Seen.answers) == 2:
+            if len(Seen.answers) == Seen.wanted:
                 answer(Seen.asked, answers=Seen.answers)
         elif "id" in message and "mute" not in MODES:
             asked_for(method, message["id"], message.get("params") or {})

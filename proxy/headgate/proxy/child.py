@@ -5,21 +5,31 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Protocol
 
+from headgate.proxy import process as processes
 from headgate.proxy.connection import UnavailableError
-from headgate.proxy.redact import redacted, secrets_in
+from headgate.proxy.input import Input, Slip
+from headgate.proxy.output import Output, TooLong
+from headgate.proxy.process import Process
+from headgate.proxy.redact import redacted
 from headgate.proxy.target import StdioTarget
 
-MAX_LINE = 32 * 1024 * 1024
-"""Bytes of one line of a child's output. A longer one ends the child: what comes after it cannot be made out."""
-MAX_UNREAD = 32 * 1024 * 1024
-"""Bytes that may wait for a child to read them."""
+MAX_LINE = 8_000_000
+"""Bytes of one line of a child's output, unless the operator says otherwise."""
+MAX_UNREAD = 8_000_000
+"""Bytes that may wait for a child to read what came before them."""
 STDERR_KEPT = 64 * 1024
 """Bytes of a child's latest complaints that are kept, to say why it ended."""
+WEDGED_S = 5.0
+"""How long a child may leave what is written to it unread while it has nothing to do, as far as anybody waits for."""
+LINES_A_TURN = 500
+"""Lines that are taken in before everybody else has their turn on the event loop."""
+_MUCH = 32 * 1024
+"""Bytes that came at once, after which everybody else has their turn."""
 _GRACE_S = 1.0
 """How long a child has to end after its input was closed, and again after SIGTERM."""
 _LAST_WORDS_S = 0.2
@@ -27,79 +37,130 @@ _LAST_WORDS_S = 0.2
 _MAX_WORDS = 300
 
 
-class Child(asyncio.SubprocessProtocol):
+class Listener(Protocol):
+    """Whom a child tells what it says, and its end."""
+
+    def receive(self, line: bytes) -> None:
+        """Take in a line."""
+        ...
+
+    def lose(self, line: TooLong) -> None:
+        """Take in that a line was too long to be kept."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """Nothing more will come. Told once, with a reason that holds no secret."""
+        ...
+
+    def awaits(self, read_to: int) -> bool:
+        """Whether a call is awaited that the child knows, if it has read so many bytes."""
+        ...
+
+
+class Child:
     """The process behind one stdio upstream."""
 
-    def __init__(
-        self, on_line: Callable[[bytes], None], on_end: Callable[[str], None], secrets: frozenset[str]
-    ) -> None:
-        """`on_end` is called once, with a reason that holds none of `secrets`."""
-        self._on_line = on_line
-        self._on_end = on_end
+    def __init__(self, process: Process, listener: Listener, secrets: frozenset[str], max_line: int) -> None:
+        """`listener` is told what the child says; `secrets` are kept out of the reason of its end."""
+        self._process = process
+        self._listener = listener
         self._secrets = secrets
-        self._partial: list[bytes] = []
-        self._partial_size = 0
-        self._out: list[bytes] = []
-        self._flushing = False
+        self._loop = asyncio.get_running_loop()
+        self._input: Input
+        self._output = Output(max_line)
+        self._backlog: Iterator[bytes | TooLong] = iter(())
+        self._open = {1, 2}
+        """The outputs that it has not closed."""
+        self._pipes: list[asyncio.ReadTransport] = []
         self._stderr = bytearray()
         self._stderr_cut = False
         self._ended = False
-        self.exited = asyncio.get_running_loop().create_future()
+        self._watch: asyncio.TimerHandle | None = None
+        self._seen_reading = 0
+        self.exited: asyncio.Future[None] = self._loop.create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport of a process that has started."""
-        self._process = cast("asyncio.SubprocessTransport", transport)
-        self._stdin = cast("asyncio.WriteTransport", self._process.get_pipe_transport(0))
+    async def attach(self) -> None:
+        """Begin to listen and to watch; raises OSError where the system refuses."""
+        self._input = Input(await processes.input_of(self._process), self._note_deafness)
+        processes.when_ended(self._process, self._note_exit)
+        for fd, pipe in ((1, self._process.stdout), (2, self._process.stderr)):
+            transport, _ = await self._loop.connect_read_pipe(lambda fd=fd: _Pipe(self, fd), pipe)
+            self._pipes.append(transport)
 
     @property
     def listens(self) -> bool:
         """Whether what is written can still reach it."""
-        return not self.exited.done() and not self._stdin.is_closing()
+        return not self.exited.done() and not self._input.broken
 
     @property
     def unread(self) -> int:
-        """Bytes that the child has not read yet."""
-        return self._stdin.get_write_buffer_size()
+        """Bytes that wait for the child to read what came before them."""
+        return self._input.waiting
 
-    def write(self, line: bytes) -> None:
-        """Send one line at once, and what follows in the same turn of the event loop as one piece."""
-        if self._flushing:
-            self._out.append(line)
+    def write(self, line: bytes) -> Slip:
+        """Send one line, unless more than MAX_UNREAD wait to be read already."""
+        if self._input.waiting > MAX_UNREAD:
+            return Slip(line)
+        if self._watch is None:
+            self._watch = self._loop.call_later(WEDGED_S, self._look)
+        return self._input.write(line)
+
+    def take_back(self, slip: Slip) -> bool:
+        """Whether a line could be kept from the child after all."""
+        return self._input.take_back(slip)
+
+    def _look(self) -> None:
+        """End a child that has stopped reading.
+
+        One that is busy with a call may well have no time to read; it has until nobody waits for that any more.
+        """
+        self._watch = None
+        read_to = self._input.read_to()
+        if self._ended or read_to == self._input.written:
             return
-        self._flushing = True
-        asyncio.get_running_loop().call_soon(self._flush)
-        if not self._stdin.is_closing():
-            self._stdin.write(line + b"\n")
+        if read_to == self._seen_reading and not self._listener.awaits(read_to):
+            self._kill("it has stopped reading its input")
+        else:
+            self._seen_reading = read_to
+            self._watch = self._loop.call_later(WEDGED_S, self._look)
 
-    def _flush(self) -> None:
-        self._flushing = False
-        if self._out and not self._stdin.is_closing():
-            self._out.append(b"")
-            self._stdin.write(b"\n".join(self._out))
-        self._out.clear()
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Cut output into lines, looking at each byte once."""
+    def heard(self, fd: int, data: bytes) -> None:
+        """Take in a piece of output."""
         if fd == 2:
             self._keep_stderr(data)
             return
-        start = 0
-        while (end := data.find(b"\n", start)) != -1:
-            line = data[start:end]
-            if self._partial:
-                line = b"".join((*self._partial, line))
-                self._partial.clear()
-                self._partial_size = 0
-            start = end + 1
-            if line and not line.isspace():
-                self._on_line(line)
-        if start < len(data):
-            self._partial.append(data[start:])
-            self._partial_size += len(data) - start
-            if self._partial_size > MAX_LINE:
-                self._partial.clear()
-                self._end(f"it sent a line of more than {MAX_LINE // 1024 // 1024} MB")
-                self._signal(signal.SIGKILL)
+        self._backlog = self._output.feed(data)
+        if len(data) < _MUCH and data.count(b"\n") < LINES_A_TURN:
+            self._take_in()
+        else:
+            self._pipes[0].pause_reading()
+            self._take_in_turns()
+
+    def _take_in(self) -> bool:
+        """Pass on what came; whether that was all of it."""
+        listener = self._listener
+        for count, line in enumerate(self._backlog, 1):
+            if isinstance(line, bytes):
+                listener.receive(line)
+            else:
+                listener.lose(line)
+            if count == LINES_A_TURN:
+                return False
+        return True
+
+    def _take_in_turns(self) -> None:
+        """Pass on what came, a part at a time: what floods us must not hold up others."""
+        if not self._take_in():
+            self._loop.call_soon(self._take_in_turns)
+        elif (endless := self._output.endless) is not None:
+            self._listener.lose(endless)
+            self._kill(f"it sent {endless.size // 1_000_000} MB without the end of a line")
+        else:
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._pipes[0].is_closing():
+            self._pipes[0].resume_reading()
 
     def _keep_stderr(self, data: bytes) -> None:
         self._stderr += data
@@ -107,30 +168,39 @@ class Child(asyncio.SubprocessProtocol):
             del self._stderr[:-STDERR_KEPT]
             self._stderr_cut = True
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+    def closed(self, fd: int) -> None:
         """A child that has closed its output will answer nothing more."""
-        del exc
-        if fd == 1:
-            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end)
+        self._open.discard(fd)
+        self._settle()
 
-    def process_exited(self) -> None:
-        """Note that the process has ended, and give what it still said time to arrive."""
+    def _note_exit(self) -> None:
+        """Note that the process has ended."""
         if not self.exited.done():
             self.exited.set_result(None)
-        asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._end)
+        self._settle()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing can arrive any more: the process has ended and its pipes are closed."""
-        del exc
-        self._end()
+    def _settle(self) -> None:
+        """See whether this is the end, or will be: what it still said has time to arrive."""
+        if self.exited.done() and not self._open:
+            self._end()
+        elif self.exited.done() or 1 not in self._open:
+            self._loop.call_later(_LAST_WORDS_S, self._end)
+
+    def _note_deafness(self) -> None:
+        """A child that has closed its input takes no call any more. Most often it is about to end by itself."""
+        self._loop.call_later(_LAST_WORDS_S, self._end, "it has closed its input")
+
+    def _kill(self, reason: str) -> None:
+        self._end(reason)
+        self._signal(signal.SIGKILL)
 
     def _end(self, reason: str | None = None) -> None:
         if self._ended:
             return
         self._ended = True
-        reason = reason or _how_it_ended(self._process.get_returncode())
+        reason = reason or _how_it_ended(self._process.returncode)
         words = self.last_words()
-        self._on_end(f"{reason}: {words}" if words else reason)
+        self._listener.close(f"{reason}: {words}" if words else reason)
 
     def last_words(self) -> str:
         """The last line that the child wrote to its stderr, without secrets."""
@@ -147,7 +217,9 @@ class Child(asyncio.SubprocessProtocol):
         Cancelled meanwhile, it goes to the last of these at once.
         """
         self._ended = True
-        self._stdin.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._input.close()
         try:
             for force in (None, signal.SIGTERM, signal.SIGKILL):
                 if force is not None:
@@ -157,19 +229,36 @@ class Child(asyncio.SubprocessProtocol):
                     break
         finally:
             self._signal(signal.SIGKILL)
-            self._process.close()
+            for pipe in self._pipes:
+                pipe.close()
+            await asyncio.wait({self.exited}, timeout=_GRACE_S)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
                 self._process.kill()
             else:
-                os.killpg(self._process.get_pid(), number)
+                os.killpg(self._process.pid, number)
+
+
+class _Pipe(asyncio.Protocol):
+    """One of a child's outputs."""
+
+    def __init__(self, child: Child, fd: int) -> None:
+        self._child = child
+        self._fd = fd
+
+    def data_received(self, data: bytes) -> None:
+        self._child.heard(self._fd, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._child.closed(self._fd)
 
 
 @asynccontextmanager
 async def started(
-    target: StdioTarget, on_line: Callable[[bytes], None], on_end: Callable[[str], None]
+    target: StdioTarget, listener: Listener, secrets: frozenset[str], max_line: int = MAX_LINE
 ) -> AsyncGenerator[Child]:
     """Run the process of `target` for as long as the context is open.
 
@@ -177,23 +266,19 @@ async def started(
         UnavailableError: It could not be started.
 
     """
-    secrets = secrets_in(target.env)
-    loop = asyncio.get_running_loop()
     try:
-        _, child = await loop.subprocess_exec(
-            lambda: Child(on_line, on_end, secrets),
-            target.command,
-            *target.args,
-            env=_environment(target.env),
-            cwd=target.cwd,
-            start_new_session=sys.platform != "win32",
-        )
+        process = processes.start((target.command, *target.args), _environment(target.env), target.cwd)
     except FileNotFoundError:
         raise UnavailableError(f"cannot start it: {_missing(target)} is not there") from None
     except OSError as broken:
         reason = broken.strerror or "the system refused"
         raise UnavailableError(f'cannot start the command "{target.command}": {reason}') from None
+    child = Child(process, listener, secrets, max_line)
     try:
+        try:
+            await child.attach()
+        except OSError as broken:
+            raise UnavailableError(f"cannot listen to it: {broken.strerror or 'the system refused'}") from None
         yield child
     finally:
         await child.stop()

@@ -1,5 +1,6 @@
 """The seam between an upstream and the way to it: open sessions, and what calls through them raise."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ class SessionGoneError(CallFailedError):
         super().__init__("UPSTREAM_UNAVAILABLE", message, sent=False, transient=True)
 
 
+class TakenBackError(asyncio.CancelledError):
+    """A call was cancelled before any of it had been sent, and now never will be."""
+
+
 class Connection(Protocol):
     """One open session with an upstream. Calls may be made from any task; cancelling one cancels it upstream."""
 
@@ -96,6 +101,7 @@ class Connection(Protocol):
 
         Raises:
             CallFailedError: There is no result, and why.
+            TakenBackError: Instead of CancelledError, where the upstream has seen and will see nothing of the call.
 
         """
         ...

@@ -156,7 +156,7 @@ def timed(inner: CallPath) -> CallPath:
             if not clock.expired():
                 raise
             if not attempt.sent:
-                message = f'upstream "{attempt.tool.upstream}" was not up within {attempt.timeout_s:g} s'
+                message = f'upstream "{attempt.tool.upstream}" did not take the call within {attempt.timeout_s:g} s'
                 raise CallFailedError("UPSTREAM_UNAVAILABLE", message, sent=False) from None
             raise CallFailedError("TOOL_TIMEOUT", f"no answer in {attempt.timeout_s:g} s", sent=True) from None
 

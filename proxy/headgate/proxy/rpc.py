@@ -5,12 +5,13 @@ the shorter way of `request`: one future each, no task, no validation of what on
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
 import anyio.abc
+import orjson
 from mcp.shared.dispatcher import (
     CallOptions,
     Dispatcher,
@@ -24,9 +25,20 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.transport_context import TransportContext
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestId
 
-from headgate.proxy.connection import CallFailedError
+from headgate.proxy.connection import CallFailedError, TakenBackError
+from headgate.proxy.input import Slip
 from headgate.proxy.messages import decoded, encoded, error_of
+from headgate.proxy.output import TooLong
 from headgate.proxy.serving import Serving
+
+MAX_NODES = 400_000
+"""Lists and objects in one message, as counted by their brackets: more would hold up everybody while it is parsed."""
+_LONG = 256 * 1024
+_EDGE = 512
+_ID = rb'(-?[0-9]{1,20}|"[^"\\]{0,200}")'
+_ID_AT_HEAD = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*' + _ID + rb"\s*,")
+_ID_AT_TAIL = re.compile(rb',\s*"id"\s*:\s*' + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
+"""Where the id of an answer stands that is not parsed: as its first or last member, the version perhaps beside it."""
 
 
 class LineClosedError(Exception):
@@ -43,33 +55,38 @@ class Rpc(Dispatcher[TransportContext]):
 
     def __init__(self) -> None:
         """Nothing can be sent before `write` is set."""
-        self.write: Callable[[bytes], None]
+        self.write: Callable[[bytes], Slip | None]
+        """Gives the slip of a line that may have to wait; without one it counts as sent."""
+        self.take_back: Callable[[Slip], bool] = _too_late
+        self.noise: Callable[[bytes], None] = _not_listened_to
+        """Told each line that is no JSON-RPC."""
         self._last_id = 0
-        self._pending: dict[RequestId, asyncio.Future[dict[str, Any]]] = {}
-        self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._pending: dict[RequestId, Request] = {}
+        self._loop = asyncio.get_running_loop()
+        self._closed: asyncio.Future[str] = self._loop.create_future()
         self._serving: Serving | None = None
         self.ignored = 0
         """Messages that were no JSON-RPC, or answers that nobody waits for (any more)."""
 
-    def request(self, method: str, params: Mapping[str, Any], identity: RequestId | None = None) -> "Request":
+    def request(self, method: str, params: Mapping[str, Any]) -> "Request":
         """Send a request. Await what comes back, or call it off.
 
         Raises:
             LineClosedError: Nothing was sent.
 
         """
+        self._last_id += 1
+        return self._request(self._last_id, self._last_id, method, params)
+
+    def _request(
+        self, key: RequestId, identity: RequestId, method: str, params: Mapping[str, Any], *, is_call: bool = True
+    ) -> "Request":
         if self._closed.done():
             raise LineClosedError(self._closed.result(), sent=False)
-        if identity is None:
-            self._last_id += 1
-            identity = self._last_id
-        key = coerce_request_id(identity)
-        if key in self._pending:
-            raise ValueError(f"request id {identity!r} is already in flight")
-        self.write(encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._pending[key] = answer
-        return Request(self, identity, answer)
+        slip = self.write(encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
+        request = Request(self, identity, slip, self._loop.create_future(), is_call=is_call)
+        self._pending[key] = request
+        return request
 
     def forget(self, identity: RequestId) -> None:
         """Expect no answer to a request any longer; one that comes is ignored."""
@@ -88,9 +105,13 @@ class Rpc(Dispatcher[TransportContext]):
 
     def receive(self, line: bytes) -> None:
         """Take one message in."""
+        if len(line) > _LONG and line.count(b"{") + line.count(b"[") > MAX_NODES:
+            self._too_large(line[:_EDGE], line[-_EDGE:], f"it holds more than {MAX_NODES:,} lists and objects")
+            return
         message = decoded(line)
         if message is None:
             self.ignored += 1
+            self.noise(line)
         elif "method" not in message:
             self._settle(message)
         elif self._serving is not None:
@@ -98,9 +119,24 @@ class Rpc(Dispatcher[TransportContext]):
 
     def fail(self, identity: RequestId, failure: CallFailedError) -> None:
         """End one request: what carries the line knows that its answer will not come."""
-        answer = self._pending.pop(coerce_request_id(identity), None)
-        if answer is not None and not answer.done():
-            answer.set_exception(failure)
+        request = self._pending.pop(coerce_request_id(identity), None)
+        if request is not None and not request.future.done():
+            request.future.set_exception(failure)
+
+    def lose(self, line: TooLong) -> None:
+        """Take in that a message was too long to be kept: it fails the request that it answers, if that can be told."""
+        size = megabytes(line.size) if line.ended else f"more than {megabytes(line.size)}"
+        self._too_large(line.head, line.tail, f"it is {size}, and {megabytes(line.limit)} is the limit")
+
+    def _too_large(self, head: bytes, tail: bytes, why: str) -> None:
+        found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
+        request = None if found is None else self._take_pending(orjson.loads(found[1]))
+        if request is None or request.future.done():
+            self.ignored += 1
+            self.noise(head)
+            return
+        message = f"its answer is too large: {why}"
+        request.future.set_exception(CallFailedError("RESULT_TOO_LARGE", message, sent=True))
 
     def close(self, reason: str) -> None:
         """End every request that waits for an answer, and let `run` return."""
@@ -108,25 +144,34 @@ class Rpc(Dispatcher[TransportContext]):
             return
         self._closed.set_result(reason)
         pending, self._pending = self._pending, {}
-        for answer in pending.values():
-            if not answer.done():
-                answer.set_exception(LineClosedError(reason, sent=True))
+        for request in pending.values():
+            if not request.future.done():
+                request.future.set_exception(LineClosedError(reason, sent=request.sent))
+
+    def awaits(self, read_to: int) -> bool:
+        """Whether a call is awaited that the peer has read, if it has read so many bytes of what was written."""
+        return any(request.read_within(read_to) for request in self._pending.values())
 
     async def closed(self) -> str:
         """Wait for `close`; the reason that it was given."""
         return await asyncio.shield(self._closed)
 
     def _settle(self, message: dict[str, Any]) -> None:
-        identity = as_request_id(message.get("id"))
-        answer = None if identity is None else self._pending.pop(coerce_request_id(identity), None)
-        if answer is None or answer.done():
+        request = self._take_pending(message.get("id"))
+        if request is None or request.future.done():
             self.ignored += 1
             return
-        result, error = message.get("result"), message.get("error")
+        result = message.get("result")
         if isinstance(result, dict):
-            answer.set_result(cast("dict[str, Any]", result))
+            request.future.set_result(cast("dict[str, Any]", result))
         else:
-            answer.set_exception(error_of(error))
+            request.future.set_exception(error_of(message.get("error")))
+
+    def _take_pending(self, given: object) -> "Request | None":
+        if type(given) is int:
+            return self._pending.pop(given, None)
+        identity = as_request_id(given)
+        return None if identity is None else self._pending.pop(coerce_request_id(identity), None)
 
     # From here on: what the SDK's sessions ask of a dispatcher.
 
@@ -141,13 +186,22 @@ class Rpc(Dispatcher[TransportContext]):
         """
         options = opts or {}
         try:
-            request = self.request(method, params or {}, options.get("request_id"))
+            request = self._chosen(options.get("request_id"), method, params or {})
             with anyio.fail_after(options.get("timeout")):
                 return await request.answer(cancel=options.get("cancel_on_abandon", True))
         except (LineClosedError, CallFailedError) as closed:
             raise MCPError(CONNECTION_CLOSED, str(closed)) from None
         except TimeoutError:
             raise MCPError(REQUEST_TIMEOUT, f"no answer to {method} in {options.get('timeout')} s") from None
+
+    def _chosen(self, identity: RequestId | None, method: str, params: Mapping[str, Any]) -> "Request":
+        if identity is None:
+            self._last_id += 1
+            identity = self._last_id
+        key = coerce_request_id(identity)
+        if key in self._pending:
+            raise ValueError(f"request id {identity!r} is already in flight")
+        return self._request(key, identity, method, params, is_call=False)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
         """Send a notification."""
@@ -173,26 +227,60 @@ class Rpc(Dispatcher[TransportContext]):
                 tasks.cancel_scope.cancel()
 
 
-@dataclass(frozen=True, slots=True)
 class Request:
-    """A request that has been sent."""
+    """A request that is on its way."""
 
-    _rpc: Rpc
-    identity: RequestId
-    _answer: asyncio.Future[dict[str, Any]]
+    __slots__ = ("_is_call", "_rpc", "_slip", "future", "identity")
+
+    def __init__(
+        self, rpc: Rpc, identity: RequestId, slip: Slip | None, future: asyncio.Future[dict[str, Any]], *, is_call: bool
+    ) -> None:
+        """`is_call` is false for what is not a call, and may be waited for for ever."""
+        self._rpc = rpc
+        self.identity = identity
+        self._slip = slip
+        self.future = future
+        self._is_call = is_call
+
+    @property
+    def sent(self) -> bool:
+        """Whether the peer may have seen any of it."""
+        return self._slip is None or self._slip.begun
+
+    def read_within(self, read_to: int) -> bool:
+        """Whether it is a call that was read with the first so many bytes."""
+        slip = self._slip
+        return self._is_call and slip is not None and slip.end is not None and slip.end <= read_to
 
     async def answer(self, *, cancel: bool = True) -> dict[str, Any]:
         """Wait for the result. Abandoned, the peer is told to cancel it, unless `cancel` is false.
 
         Raises:
             LineClosedError: The line closed first.
+            CallFailedError: An answer came and was too large, or none will come.
             MCPError: The peer answered with an error.
+            TakenBackError: It was abandoned, and the peer has seen and will see nothing of it.
 
         """
         try:
-            return await self._answer
+            return await self.future
         except asyncio.CancelledError:
             self._rpc.forget(self.identity)
+            if self._slip is not None and self._rpc.take_back(self._slip):
+                raise TakenBackError from None
             if cancel:
                 self._rpc.tell("notifications/cancelled", {"requestId": self.identity})
             raise
+
+
+def _too_late(_slip: Slip) -> bool:
+    return False
+
+
+def _not_listened_to(_line: bytes) -> None:
+    pass
+
+
+def megabytes(size: int) -> str:
+    """A size for a reader, such as `8 MB` or `67.1 MB`."""
+    return f"{size / 1_000_000:.1f} MB".replace(".0 ", " ")

@@ -19,9 +19,15 @@ from mcp.shared.dispatcher import (
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import MessageMetadata
 from mcp.shared.transport_context import TransportContext
-from mcp_types import INTERNAL_ERROR, RequestId
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, RequestId
+from pydantic import ValidationError
 
 logger = logging.getLogger(__name__)
+
+MAX_SERVED = 64
+"""Requests and notifications of the peer's that are seen to at the same time."""
+_IDLE_NEWS = frozenset({"notifications/message", "notifications/progress"})
+"""Notifications that nobody here waits for, and that an upstream may send by the thousand."""
 
 
 class Answering(Outbound, Protocol):
@@ -35,7 +41,7 @@ class Answering(Outbound, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Serving:
     """The handlers of the peer's own requests and notifications, and the tasks that they run in."""
 
@@ -44,6 +50,7 @@ class Serving:
     on_request: OnRequest
     on_notify: OnNotify
     intercept: OnNotifyIntercept | None
+    under_way: int = 0
 
     def take(self, message: dict[str, Any]) -> None:
         """Have a message handled that has a `method`."""
@@ -51,10 +58,25 @@ class Serving:
         identity = as_request_id(message.get("id"))
         if not isinstance(method, str):
             self.line.ignored += 1
+        elif identity is None and (method in _IDLE_NEWS or run_notify_intercept(self.intercept, method, params)):
+            pass
+        elif self.under_way < MAX_SERVED:
+            self.under_way += 1
+            self.tasks.start_soon(self._serve, identity, method, params)
         elif identity is not None:
-            self.tasks.start_soon(self._answer, identity, method, params)
-        elif not run_notify_intercept(self.intercept, method, params):
-            self.tasks.start_soon(self._note, method, params)
+            error = {"code": INTERNAL_ERROR, "message": "too many requests at once"}
+            self.line.reply({"jsonrpc": "2.0", "id": identity, "error": error})
+        else:
+            self.line.ignored += 1
+
+    async def _serve(self, identity: RequestId | None, method: str, params: Mapping[str, Any] | None) -> None:
+        try:
+            if identity is None:
+                await self._note(method, params)
+            else:
+                await self._answer(identity, method, params)
+        finally:
+            self.under_way -= 1
 
     async def _answer(self, identity: RequestId, method: str, params: Mapping[str, Any] | None) -> None:
         reply: dict[str, Any] = {"jsonrpc": "2.0", "id": identity}
@@ -62,6 +84,8 @@ class Serving:
             reply["result"] = await self.on_request(_Inbound(self.line, identity), method, params)
         except MCPError as error:
             reply["error"] = {"code": error.code, "message": error.message}
+        except ValidationError:
+            reply["error"] = {"code": INVALID_PARAMS, "message": "the parameters are not as they should be"}
         except Exception:
             logger.exception("answering %s failed", method)
             reply["error"] = {"code": INTERNAL_ERROR, "message": "internal error"}
@@ -70,6 +94,8 @@ class Serving:
     async def _note(self, method: str, params: Mapping[str, Any] | None) -> None:
         try:
             await self.on_notify(_Inbound(self.line, None), method, params)
+        except ValidationError:
+            self.line.ignored += 1
         except Exception:
             logger.exception("the notification %s failed", method)
 

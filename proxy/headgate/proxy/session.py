@@ -18,7 +18,13 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError, Opening, UnavailableError
+from headgate.proxy.connection import (
+    AnsweredWithErrorError,
+    CallFailedError,
+    Opening,
+    TakenBackError,
+    UnavailableError,
+)
 from headgate.proxy.redact import redacted
 from headgate.proxy.rpc import LineClosedError
 from headgate.tools.result import presentable
@@ -87,6 +93,8 @@ class SessionConnection:
             except AnsweredWithErrorError as refused:
                 words = redacted(str(refused), self.secrets)
                 raise CallFailedError("UPSTREAM_ERROR", f"it does not list its tools: {words}", sent=True) from None
+            except TakenBackError:
+                raise asyncio.CancelledError from None
             tools = page.get("tools")
             if not isinstance(tools, list):
                 raise CallFailedError("UPSTREAM_ERROR", "its answer to tools/list holds no list of tools", sent=True)
@@ -192,7 +200,7 @@ def _meta_of(session: ClientSession, client_info: types.Implementation) -> Mappi
 def line_closed(closed: LineClosedError) -> CallFailedError:
     """The failure of a call whose line was gone."""
     code = "UPSTREAM_ERROR" if closed.sent else "UPSTREAM_UNAVAILABLE"
-    return CallFailedError(code, f"the upstream is gone: {closed}", sent=closed.sent)
+    return CallFailedError(code, f"the upstream is gone: {closed}", sent=closed.sent, transient=True)
 
 
 def answered_with_error(error: MCPError) -> CallFailedError:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headgate.proxy.attempt import Attempt, CallPath
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, SessionGoneError, UnavailableError
+from headgate.proxy.connection import (
+    CallFailedError,
+    Connection,
+    Open,
+    Opening,
+    SessionGoneError,
+    TakenBackError,
+    UnavailableError,
+)
 from headgate.proxy.durations import Durations, measured
 from headgate.proxy.path import Limits, call_path
 from headgate.tools.catalogue import Listing
@@ -199,6 +207,14 @@ class Upstream:
 
 
 async def _sent_over(connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
+    try:
+        return await _called(connection, attempt)
+    except TakenBackError:
+        attempt.sent = False
+        raise asyncio.CancelledError from None
+
+
+async def _called(connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
     if attempt.meta is None and attempt.headers is None:
         return await connection.call_tool(attempt.tool.name, attempt.arguments)
     return await connection.call_tool(attempt.tool.name, attempt.arguments, meta=attempt.meta, headers=attempt.headers)

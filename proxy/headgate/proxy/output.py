@@ -1,0 +1,79 @@
+"""A child's output cut into lines, none of which can fill the memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+DRAINED = 16
+"""A line may come to this many times the limit, let go all the while, before it counts as one without an end."""
+_EDGE = 512
+"""Bytes of the beginning and the end of a line that is too long, kept to find out whose answer it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A line of which only the edges were kept."""
+
+    head: bytes
+    tail: bytes
+    size: int
+    """Bytes of it; those that came, if it was cut off."""
+    limit: int
+    """Bytes that it might have had."""
+    ended: bool
+
+
+class Output:
+    """Cuts what it is fed. A line of more than `limit` bytes is let go as it comes in, and only measured."""
+
+    def __init__(self, limit: int) -> None:
+        """Between pieces at most `limit` bytes are held."""
+        self._limit = limit
+        self._begun: list[bytes] = []
+        self._size = 0
+        self._head = b""
+        """The beginning of the line under way, once it is too long to be kept."""
+        self._tail = b""
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept of the line under way."""
+        return sum(map(len, self._begun)) + len(self._head) + len(self._tail)
+
+    @property
+    def endless(self) -> TooLong | None:
+        """The line under way, if it is past all bounds."""
+        return self._measured(ended=False) if self._size > self._limit * DRAINED else None
+
+    def feed(self, piece: bytes) -> Iterator[bytes | TooLong]:
+        """The lines that end in `piece`, without blank ones. To be used up before the next piece."""
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            if self._size or len(line) > self._limit:
+                self._begin(line)
+                whole = self._end()
+            else:
+                whole = line
+            if isinstance(whole, TooLong) or (whole and not whole.isspace()):
+                yield whole
+        if rest:
+            self._begin(rest)
+
+    def _begin(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._head:
+            self._tail = (self._tail + piece)[-_EDGE:]
+            return
+        self._begun.append(piece)
+        if self._size > self._limit:
+            line = b"".join(self._begun)
+            self._begun.clear()
+            self._head, self._tail = line[:_EDGE], line[-_EDGE:]
+
+    def _end(self) -> bytes | TooLong:
+        line = self._measured(ended=True) if self._head else b"".join(self._begun)
+        self._begun.clear()
+        self._size, self._head, self._tail = 0, b"", b""
+        return line
+
+    def _measured(self, *, ended: bool) -> TooLong:
+        return TooLong(self._head, self._tail, self._size, self._limit, ended)
