@@ -5,9 +5,15 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from hypothesis import given
 from tests.proxy.parts import tool
+from tests.tools.schemas import HOSTILE, hostile_arguments, hostile_schemas
 
 from headgate.proxy.arguments import ArgumentChecker
+from headgate.tools.rules import ToolRules
+
+LIMIT_S = 0.5
+"""CPU seconds; the aim is 0.1, and this machine may be busy."""
 
 ORDER: dict[str, Any] = {
     "type": "object",
@@ -52,17 +58,8 @@ def test_a_message_names_three_faults_at_most_and_stays_short() -> None:
         assert len(message) < 1_000
 
 
-def doubling(depth: int, key: str = "allOf") -> dict[str, Any]:
-    """A schema in which each definition refers to the next one twice."""
-    definitions: dict[str, Any] = {
-        f"d{level}": {key: [{"$ref": f"#/$defs/d{level + 1}"}, {"$ref": f"#/$defs/d{level + 1}"}]}
-        for level in range(depth)
-    }
-    return {"$defs": {**definitions, f"d{depth}": {"type": "object"}}, "$ref": "#/$defs/d0"}
-
-
 def anchored(depth: int) -> dict[str, Any]:
-    """The same by anchors."""
+    """Definitions that each name the next one twice, by anchors."""
     definitions: dict[str, Any] = {
         f"d{level}": {"$anchor": f"d{level}", "allOf": [{"$ref": f"#d{level + 1}"}, {"$ref": f"#d{level + 1}"}]}
         for level in range(depth)
@@ -70,49 +67,123 @@ def anchored(depth: int) -> dict[str, Any]:
     return {"$defs": {**definitions, "last": {"$anchor": f"d{depth}", "type": "object"}}, "$ref": "#d0"}
 
 
-def nested(depth: int) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(depth):
-        schema = {"not": schema}
-    return schema
-
-
-HOSTILE = {
-    "points to the web": {"properties": {"x": {"$ref": "http://127.0.0.1:9/schema.json"}}},
-    "points to a file": {"properties": {"x": {"$ref": "file:///etc/passwd"}}},
+NO_GOOD: dict[str, dict[str, Any]] = {
     "declares an unknown dialect": {"$schema": "http://127.0.0.1:9/dialect"},
     "names no type": {"type": "objekt"},
     "needs a backtracking engine": {"properties": {"x": {"type": "string", "pattern": "^(?=a)b"}}},
     "has an enormous pattern": {"properties": {"x": {"type": "string", "pattern": "(a{1000}){1000}"}}},
-    "doubles sixty times": doubling(60),
-    "doubles sixty times by anyOf": doubling(60, "anyOf"),
-    "doubles under a property called definitions": {
-        "$defs": doubling(60)["$defs"],
-        "properties": {"definitions": {"$ref": "#/$defs/d0"}},
-    },
+    "has a thousand patterns": {"patternProperties": {f"^([a-z]{{90}}){{9}}{number}$": {} for number in range(1000)}},
+    "has a pattern of a megabyte": {"properties": {"x": {"pattern": "|".join(f"word{n}" for n in range(100_000))}}},
     "doubles by anchors": anchored(60),
-    "is nested too deeply": nested(5_000),
     "points nowhere": {"$ref": "#/$defs/none"},
+    **{why: schema for why, (schema, _) in HOSTILE.items()},
 }
 
 
-@pytest.mark.parametrize("why", HOSTILE)
+@pytest.mark.parametrize("why", NO_GOOD)
 def test_a_schema_that_is_no_good_judges_nothing_and_takes_no_time(why: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
-    assert check(HOSTILE[why], {"x": 1, "definitions": {}}) is None
+    assert check(NO_GOOD[why], {"x": 1, "definitions": {}}) is None
 
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < LIMIT_S
 
 
 def test_a_pattern_that_would_take_others_for_ever_is_judged_in_no_time() -> None:
     schema = {"properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert check(schema, {"x": "a" * 10_000 + "!"}) is not None
     assert check(schema, {"x": "a" * 10_000}) is None
 
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < LIMIT_S
+
+
+def items(**schema: Any) -> dict[str, Any]:
+    return {"properties": {"x": {"items": schema}}}
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+ALTERNATIVES = [{"type": "string", "minLength": number} for number in range(1000)]
+AGAIN = {"properties": {"a": {"$ref": "#"}}}
+COSTLY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "each fault holds a copy of what was given": (
+        {"required": [f"k{n}" for n in range(5_000)]},
+        {"x": "x" * 1_000_000},
+    ),
+    "each alternative holds one": ({"properties": {"x": {"anyOf": ALTERNATIVES}}}, {"x": ["x" * 1_000_000]}),
+    "each item fails each alternative": (items(anyOf=ALTERNATIVES), {"x": [*range(600)]}),
+    "alternatives refer to themselves": (
+        {"oneOf": [{**AGAIN, "required": ["b"]}, {**AGAIN, "maxProperties": 0}]},
+        deep(20),
+    ),
+    "objects are compared with objects": (items(enum=[{"v": n} for n in range(1000)]), {"x": [{"v": 999}] * 10_000}),
+    "a pattern of a thousand states": (items(pattern="(a|aa|aaa){45}{45}$"), {"x": ["a" * 20_000]}),
+    "many patterns over a long text": (
+        {"allOf": [items(pattern=f"(a{{30}}){{30}}{n}") for n in range(50)]},
+        {"x": ["a" * 50_000]},
+    ),
+    "patterns over many names": (
+        {"patternProperties": {f"^(a|b){n}\\w{{10}}": {} for n in range(100)}},
+        {f"a{n}" * 10: 1 for n in range(5_000)},
+    ),
+    "a format over a megabyte": (
+        {"$schema": "http://json-schema.org/draft-07/schema#", "allOf": [items(format="uri")] * 500},
+        {"x": ["a" * 1_000_000]},
+    ),
+}
+
+
+@pytest.mark.parametrize("why", COSTLY)
+def test_arguments_that_would_take_long_are_left_to_the_upstream_or_refused_without_detail(why: str) -> None:
+    started = time.process_time()
+
+    check(*COSTLY[why])
+
+    assert time.process_time() - started < LIMIT_S
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # a failing example would be long to print
+@given(hostile_schemas(), hostile_arguments())
+def test_no_schema_and_no_arguments_crash_or_stall(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+    started = time.process_time()
+
+    check(schema, arguments)
+
+    assert time.process_time() - started < LIMIT_S
+
+
+def test_what_cannot_be_told_in_detail_is_still_refused() -> None:
+    schema, arguments = COSTLY["alternatives refer to themselves"]
+
+    assert (
+        check(schema, arguments) == "orders__get_order does not take these arguments: they do not fit its input schema"
+    )
+
+
+def test_of_arguments_that_are_large_the_first_fault_is_told() -> None:
+    message = check({"type": "object", **items(type="integer")}, {"x": ["a"] * 50_000})
+
+    assert message == 'orders__get_order does not take these arguments: x[0]: "a" is not of type "integer"'
+
+
+def test_what_nobody_could_send_is_left_to_the_upstream() -> None:
+    for odd in ("\ud800", 10**5_000, {"\ud800": 1}):
+        assert (
+            check({"type": "object", "properties": {"x": {"type": "boolean"}, "y": {}}}, {"y": odd, "x": True}) is None
+        )
+
+
+def test_an_operator_can_have_arguments_left_unchecked() -> None:
+    unchecked = tool("get_order", schema=ORDER, rules=ToolRules(check_arguments=False))
+
+    assert ArgumentChecker().check(unchecked, {"order_id": 17}) is None
 
 
 def test_a_schema_that_refers_to_itself_still_judges() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from headgate.tools.classify import classify
 from headgate.tools.rules import ToolClass, ToolRules
+from headgate.tools.trust import Concern
 
 READ_ONLY = {"readOnlyHint": True}
 
@@ -48,6 +49,18 @@ def test_the_operator_has_the_last_word(kind: ToolClass, annotations: dict[str, 
     definition = {"name": "x", "annotations": annotations}
 
     assert classify(definition, ToolRules(kind=kind), trusted=trusted) == (kind, "set in headgate.toml")
+
+
+def test_what_speaks_against_a_definition_is_told_and_makes_a_write_of_it_where_it_says_so() -> None:
+    definition = {"name": "x", "annotations": READ_ONLY}
+    flaw, doubt = Concern("it is odd", ""), Concern("it is new", "", doubts=True)
+
+    assert classify(definition, ToolRules(), flaw, trusted=True) == ("read", "annotated as read-only; it is odd")
+    assert classify(definition, ToolRules(), doubt, trusted=True) == ("write", "it is new, so taken for a write")
+    assert (
+        classify({"name": "x"}, ToolRules(), doubt, trusted=True)[1] == "not annotated, so taken for a write; it is new"
+    )
+    assert classify(definition, ToolRules("read"), doubt, trusted=True) == ("read", "set in headgate.toml; it is new")
 
 
 def test_a_name_says_nothing_of_a_class() -> None:

@@ -1,23 +1,40 @@
-"""Whether a tool's schema takes a call's arguments. Each schema is compiled once, when it is first needed."""
+"""Whether a tool's schema takes a call's arguments. Each schema is compiled once, when it is first needed.
 
-from collections.abc import Collection, Iterable, Mapping
+A schema comes from an upstream, and by way of references so may arguments. So what judging may cost is told before it
+is done, from the weight of the schema and the size of the arguments; where it would take too long, the upstream judges.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import Any
 
 import jsonschema_rs
 
 from headgate.tools.catalogue import Tool
+from headgate.tools.depth import depth_of
+from headgate.tools.extent import MAX_NODES, extent_of
 from headgate.tools.known import Place
+from headgate.tools.schema import Weight, harm_in, weigh
 
 MAX_NAMED = 3
 """Faults that a message names."""
-MAX_WEIGHT = 100_000
-"""Parts of a schema that one value may be held against, which is a matter of milliseconds."""
+MAX_NS = 100_000_000
+"""What holding arguments against a schema may cost at worst, in nanoseconds."""
+_STEP_NS = 50
+"""One part of a schema against one value, at worst: an object that is compared with another."""
+_FAULT_NS = 10_000
+"""The same where it is gathered what is wrong: each fault carries a copy of the value that it is about."""
+_COPIED_NS = 5
+"""One character in such a copy."""
+_ENGINES = ((50_000, 1_000), (1_000_000, 100_000))
+"""Bytes that a compiled pattern may have, and what it then takes for one character at worst, in nanoseconds."""
+_MAX_PATTERNS = 100
+_MAX_PATTERN_CHARACTERS = 20_000
+_DEEP = 20
 _MAX_FAULT = 200
 _OF_NAMES = ("required", "additionalProperties")
 _CONDITIONS = frozenset(("then", "else"))
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class ArgumentChecker:
@@ -25,7 +42,7 @@ class ArgumentChecker:
 
     def __init__(self) -> None:
         """Nothing compiled yet."""
-        self._compiled: dict[tuple[str, str], tuple[Mapping[str, Any], jsonschema_rs.Validator | None]] = {}
+        self._compiled: dict[tuple[str, str], tuple[Mapping[str, Any], _Judge | None]] = {}
 
     def check(self, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with `arguments`, as a sentence; `None` where nothing is.
@@ -33,25 +50,70 @@ class ArgumentChecker:
         A schema that cannot be compiled, that points outside itself, or that takes too long to judge by, judges
         nothing: the upstream will.
         """
-        validator = self._validator_of(tool)
-        if validator is None or validator.is_valid(arguments):
-            return None
-        return _told(tool, validator.iter_errors(arguments))
+        return self.check_known(tool, arguments, ())
 
     def check_known(self, tool: Tool, arguments: Mapping[str, Any], unknown: Collection[Place]) -> str | None:
         """What will be wrong with `arguments` whatever comes to stand at the places `unknown`, at which is `None`."""
-        validator = self._validator_of(tool)
-        if validator is None or validator.is_valid(arguments):
-            return None
-        faults = [error for error in validator.iter_errors(arguments) if _holds(error, unknown)]
-        return _told(tool, faults) if faults else None
+        judge = self._judge_of(tool)
+        try:
+            if judge is None or judge.takes(arguments):
+                return None
+            errors = judge.errors(arguments)
+            if errors is None:
+                return None if unknown else f"{_not_taken(tool)}: they do not fit its input schema"
+            faults = [error for error in errors if _holds(error, unknown)] if unknown else errors
+            return _told(tool, faults) if faults else None
+        except (ValueError, OverflowError, RecursionError):
+            return None  # half a surrogate pair, or a number of a million digits: nobody could send it either
 
-    def _validator_of(self, tool: Tool) -> "jsonschema_rs.Validator | None":
+    def _judge_of(self, tool: Tool) -> "_Judge | None":
+        if not tool.rules.check_arguments:
+            return None
         key = (tool.upstream, tool.name)
         found = self._compiled.get(key)
         if found is None or found[0] is not tool.definition:
             found = self._compiled[key] = (tool.definition, _compile(tool.input_schema))
         return found[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """A compiled schema, and what judging by it costs."""
+
+    validator: jsonschema_rs.Validator
+    weight: Weight
+    character_ns: int
+
+    def takes(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether `arguments` fit, or are too large for it to be told here."""
+        nodes, characters = extent_of(arguments)
+        cost_ns = self.weight.parts * nodes * _STEP_NS + self.weight.texts * characters * self.character_ns
+        return nodes > MAX_NODES or cost_ns > MAX_NS or self.validator.is_valid(arguments)
+
+    def errors(self, arguments: Mapping[str, Any]) -> Iterable["jsonschema_rs.ValidationError"] | None:
+        """Why they do not fit; `None` where it would take too long to say. The library gathers all, or only the first.
+
+        Of alternatives, what is wrong with each is gathered, and within it again: where they refer to themselves, that
+        doubles with each level of the arguments.
+        """
+        nodes, characters = extent_of(arguments)
+        depth = depth_of(arguments, _DEEP)
+        rounds = self.weight.laps**depth if self.weight.collects and self.weight.laps > 1 else 1
+        once_ns = depth * (nodes * _FAULT_NS + characters * _COPIED_NS)
+        if self.weight.parts * rounds * once_ns <= MAX_NS:
+            return self.validator.iter_errors(arguments)
+        return None if self.weight.collects else self._first(arguments)
+
+    def _first(self, arguments: Mapping[str, Any]) -> Sequence["jsonschema_rs.ValidationError"]:
+        try:
+            self.validator.validate(arguments)
+        except jsonschema_rs.ValidationError as error:
+            return [error]
+        return []
+
+
+def _not_taken(tool: Tool) -> str:
+    return f"{tool.qualified} does not take these arguments"
 
 
 def _told(tool: Tool, errors: Iterable["jsonschema_rs.ValidationError"]) -> str:
@@ -60,7 +122,7 @@ def _told(tool: Tool, errors: Iterable["jsonschema_rs.ValidationError"]) -> str:
         where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
         fault = f"{where.removeprefix('.')}: {error.message}" if where else error.message
         faults.append(fault if len(fault) <= _MAX_FAULT else f"{fault[:_MAX_FAULT]}…")
-    return f"{tool.qualified} does not take these arguments: {'; '.join(faults)}"
+    return f"{_not_taken(tool)}: {'; '.join(faults)}"
 
 
 def _holds(error: "jsonschema_rs.ValidationError", unknown: Collection[Place]) -> bool:
@@ -75,52 +137,19 @@ def _holds(error: "jsonschema_rs.ValidationError", unknown: Collection[Place]) -
     return keywords[-1] in _OF_NAMES and not _CONDITIONS.intersection(keywords)
 
 
-def _compile(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator | None":
-    options = jsonschema_rs.RegexOptions()
-    try:
-        if _Weight(schema).of(schema) > MAX_WEIGHT:
-            return None
-        # The linear-time engine of regular expressions: an upstream's pattern must not be able to stall the loop.
-        return jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, RecursionError):
+def _compile(schema: Mapping[str, Any]) -> _Judge | None:
+    """What judges by `schema`; `None` where nothing can. Never fetches anything."""
+    weight = weigh(schema) if harm_in(schema) is None else None
+    if weight is None or len(weight.patterns) > _MAX_PATTERNS:
         return None
-
-
-class _Weight:
-    """How many parts of a schema one value may be held against: a part counts as often as it is referred to.
-
-    Thirty definitions, each naming the next one twice, make a short schema that takes a billion steps to judge by.
-    """
-
-    def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root = root
-        self._known: dict[int, int] = {}
-
-    def of(self, part: object) -> int:
-        identity = id(part)
-        if identity not in self._known:
-            self._known[identity] = 1  # a part that refers to itself counts once
-            if isinstance(part, list):
-                self._known[identity] += sum(map(self.of, cast("list[object]", part)))
-            elif isinstance(part, Mapping):
-                self._known[identity] += self._of_fields(cast("Mapping[str, object]", part))
-        return self._known[identity]
-
-    def _of_fields(self, fields: Mapping[str, object]) -> int:
-        weight = sum(map(self.of, fields.values()))
-        return weight + sum(self._of_target(fields[key]) for key in _REFERENCES if key in fields)
-
-    def _of_target(self, reference: object) -> int:
-        if not isinstance(reference, str):
-            return 0  # a property that happens to be called "$ref"
-        if reference != "#" and not reference.startswith("#/"):
-            return MAX_WEIGHT + 1  # by an anchor or a name, which would have to be looked up
-        target: object = self._root
-        for step in reference.split("/")[1:]:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(target, list):
-                listed = cast("list[object]", target)
-                target = listed[int(key)] if key.isdecimal() and int(key) < len(listed) else None
-            else:
-                target = cast("Mapping[str, object]", target).get(key) if isinstance(target, Mapping) else None
-        return self.of(target)
+    if sum(map(len, weight.patterns)) > _MAX_PATTERN_CHARACTERS:
+        return None
+    for size, character_ns in _ENGINES:
+        # The linear-time engine of regular expressions: an upstream's pattern must not be able to stall the loop.
+        options = jsonschema_rs.RegexOptions(size_limit=size)
+        try:
+            validator = jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
+        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, RecursionError):
+            continue
+        return _Judge(validator, weight, character_ns)
+    return None

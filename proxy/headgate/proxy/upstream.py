@@ -23,9 +23,11 @@ from headgate.proxy.connection import (
     UnavailableError,
 )
 from headgate.proxy.durations import Durations, measured
+from headgate.proxy.examine import concerns_about
 from headgate.proxy.path import Limits, call_path
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
+from headgate.tools.trust import Concern
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class Upstream:
         self._changed = changed
         self._connection: Connection | None = None
         self._definitions: tuple[Mapping[str, Any], ...] = ()
+        self._concerns: Mapping[str, Concern] = {}
         self._state: State = "starting"
         self._reason: str | None = None
         self._ready_after_s: float | None = None
@@ -86,7 +89,7 @@ class Upstream:
     def listing(self) -> Listing:
         """What it offers. One that is down offers what it did when it was last up."""
         reason = "it has not come up yet" if self.first_opening else self._reason
-        return Listing(self.name, self.rules, self._definitions, reason)
+        return Listing(self.name, self.rules, self._definitions, reason, self._concerns)
 
     @property
     def first_opening(self) -> bool:
@@ -161,7 +164,9 @@ class Upstream:
         self._stale.clear()
         try:
             async with asyncio.timeout(LIST_S):
-                self._definitions = tuple(await connection.list_tools())
+                definitions = tuple(await connection.list_tools())
+                self._concerns = await concerns_about(definitions, self.rules)
+                self._definitions = definitions
         except TimeoutError:
             raise UnavailableError(f"no answer to tools/list in {LIST_S:g} s") from None
 

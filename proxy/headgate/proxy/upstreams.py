@@ -8,7 +8,7 @@ from typing import Any
 
 from headgate.proxy.arguments import ArgumentChecker
 from headgate.proxy.attempt import Attempt
-from headgate.proxy.connection import Open
+from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.upstream import Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.rules import UpstreamRules
@@ -41,7 +41,14 @@ class Upstreams:
                     owner.cancel()
 
     async def call(self, attempt: Attempt) -> Mapping[str, Any]:
-        """Send a call on its way to the tool's upstream."""
+        """Send a call on its way to the tool's upstream.
+
+        Raises:
+            CallFailedError: There is no result, and why.
+
+        """
+        if attempt.tool.denied is not None:
+            raise CallFailedError("DENIED", attempt.tool.denied, sent=False)
         return await self._upstreams[attempt.tool.upstream].call(attempt)
 
     def check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> str | None:

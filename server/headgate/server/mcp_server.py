@@ -6,7 +6,7 @@ The SDK's low-level server validates nothing and lets texts of exceptions out, s
 import logging
 from collections.abc import Awaitable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
@@ -22,6 +22,7 @@ from headgate.server.own_calls import OWN_CALLS, BadRequestError, OwnCall, recip
 from headgate.server.progress import Beat, wants_progress
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
+from headgate.tools.schema import harm_in
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class _Front:
         catalogue = self._gate.catalogue()
         offered = self._gate.recipes.tools(catalogue)
         if self._gate.settings.headgate.expose == "all":
-            offered += catalogue.tools
+            offered += tuple(tool for tool in catalogue.tools if tool.denied is None)
         definitions = (self._definition_of(tool) for tool in offered)
         tools = [*self._own, *(definition for definition in definitions if definition is not None)]
         return {**_COMPLETE, **_NOT_CACHED, "tools": tools}
@@ -117,6 +118,9 @@ def _offered(tool: Tool) -> dict[str, Any] | None:
     if hints.get("readOnlyHint") is True:
         hints.pop("destructiveHint", None)  # it says something of writes only
     definition = {**tool.definition, "name": tool.qualified, "inputSchema": {"type": "object", **tool.input_schema}}
+    answers = definition.get("outputSchema")
+    if isinstance(answers, Mapping) and harm_in(cast("Mapping[str, Any]", answers)) is not None:
+        del definition["outputSchema"]  # clients hold every answer against it
     if hints:
         definition["annotations"] = hints
     if not is_listable(definition):

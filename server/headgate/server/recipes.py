@@ -67,6 +67,8 @@ class Recipes:
     def _fault_of(self, known: Known, catalogue: Catalogue) -> str | None:
         tool = catalogue.find(known.call.tool)
         if isinstance(tool, Tool):
+            if tool.denied is not None:
+                return tool.denied
             return self._arguments.check_known(tool, known.arguments, known.unknown)
         if tool.code == "UPSTREAM_UNAVAILABLE":
             return None  # which is told of the upstream

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 from heapq import nlargest
@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from headgate.tools.classify import classify
 from headgate.tools.names import SEPARATOR, offered_name, with_hash
 from headgate.tools.rules import ToolClass, ToolRules, UpstreamRules
+from headgate.tools.trust import Concern
 
 _COMPARED = 4
 """Names that are compared letter by letter with one that is unknown."""
@@ -32,6 +33,8 @@ class Tool:
     rules: ToolRules
     definition: Mapping[str, Any]
     """What the upstream declared, untouched."""
+    denied: str | None = None
+    """Why it cannot be called, as a sentence, where it is there and yet out of use."""
 
     @property
     def description(self) -> str:
@@ -54,6 +57,8 @@ class Listing:
     rules: UpstreamRules
     definitions: tuple[Mapping[str, Any], ...] = ()
     unavailable: str | None = None
+    concerns: Mapping[str, Concern] = field(default_factory=dict[str, Concern])
+    """What speaks against definitions, by the upstream's own tool names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +92,13 @@ class Catalogue:
         if (listing.upstream, name) in self._by_own_name:
             return
         rules = listing.rules.of(name)
-        kind, reason = classify(definition, rules, trusted=listing.rules.trust_annotations)
+        concern = listing.concerns.get(name)
+        kind, reason = classify(definition, rules, concern, trusted=listing.rules.trust_annotations)
         qualified = offered_name(listing.upstream, name)
         if qualified in self._by_name:
             qualified = with_hash(qualified, f"{listing.upstream}{SEPARATOR}{name}")
-        tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition)
+        denied = None if concern is None or not concern.denies else f"{qualified} is out of use: {concern.advice}"
+        tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition, denied)
         self._by_name[qualified] = tool
         self._by_own_name[listing.upstream, name] = tool
         self._by_bare_name.setdefault(name, []).append(tool)

@@ -82,6 +82,8 @@ class Drafting:
             upstream = self.catalogue.upstream_named_in(call.tool) or ""
             return Draft(call, None, Failure("error", tool.code, tool.message), *waits, upstream)
         asked = Asked(call, tool, template, each)
+        if tool.denied is not None:
+            return Draft(call, asked, Failure("error", "DENIED", tool.denied), *waits, tool.upstream)
         if template is None and each is None:
             return Draft(call, asked, unfit(tool, call, self.check_arguments), *waits, tool.upstream)
         self._check_speculation(asked, where)

@@ -39,6 +39,8 @@ class ToolRules:
     resource: str | None = None
     """A name for what a call touches, with `{argument}` slots, such as `order:{order_id}`."""
     idempotent: bool = False
+    check_arguments: bool = True
+    """Whether arguments are held against the tool's schema before a call goes out."""
     forward: Forward | None = None
     """Where its upstream takes idempotency keys."""
 

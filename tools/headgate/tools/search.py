@@ -13,7 +13,7 @@ _NAME_WEIGHT, _PREFIX_WEIGHT, _TEXT_WEIGHT = 4, 2, 1
 def find_tools(catalogue: Catalogue, query: str, limit: int, recipes: Iterable[Tool] = ()) -> list[dict[str, Any]]:
     """At most `limit` tools, those that match most of the words of `query` best first; all for an empty query."""
     words = _words(query)
-    scored = [(_score(tool, words), tool) for tool in (*recipes, *catalogue.tools)]
+    scored = [(_score(tool, words), tool) for tool in (*recipes, *catalogue.tools) if tool.denied is None]
     found = [(score, tool) for score, tool in scored if score or not words]
     found.sort(key=lambda pair: -pair[0])
     return [_described(tool) for _, tool in found[:limit]]
