@@ -2,11 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 OK = "200 OK"
+Raw = Callable[[object, asyncio.StreamWriter], Awaitable[None]]
+"""Writes whatever it likes in answer to the call with this id."""
 
 
 class Faulty:
@@ -21,6 +23,16 @@ class Faulty:
         self.hanging = asyncio.Event()
         self.hang_goodbye = False
         self.forgotten = "404"
+        self.raw: dict[str, Raw] = {}
+        """Further tools, by name."""
+        self.streams: list[Raw] = []
+        """What the streams of news hold, one after the other; then there is none."""
+        self.resumed_after: list[str] = []
+        self.said: list[dict[str, Any]] = []
+        """What came in of notifications and answers to our own requests."""
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.hang_courtesies = False
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,6 +41,7 @@ class Faulty:
                 lines = head.decode().split("\r\n")
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.paths.append(lines[0].split()[1])
                 await self.answer(lines[0].split()[0], headers, json.loads(body) if body else {}, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
@@ -45,7 +58,8 @@ class Faulty:
                 await asyncio.sleep(60)
             return await reply(writer, OK, b"")
         if verb == "GET":
-            return await reply(writer, "405 Method Not Allowed", b"")
+            return await self.news(headers, writer)
+        self.headers.append(headers)
         method, identity = message.get("method"), message.get("id")
         if session is not None and session not in self.known:
             return await forgotten(writer, self.forgotten)
@@ -62,19 +76,32 @@ class Faulty:
             case "tools/call":
                 self.arrived.append(message["params"]["name"])
                 return await self.call(message["params"]["name"], identity, writer)
-            case _ if identity is None:
-                if method == "notifications/cancelled":
-                    self.cancelled.set()
-                return await reply(writer, "202 Accepted", b"")
+            case _ if identity is None or method is None:
+                return await self.hear(message, writer)
             case _:
                 return await say_error(writer, identity)
+
+    async def news(self, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        if not self.streams:
+            return await reply(writer, "405 Method Not Allowed", b"")
+        self.resumed_after.append(headers.get("last-event-id", ""))
+        return await self.streams.pop(0)(None, writer)
+
+    async def hear(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        if message.get("method") == "notifications/cancelled":
+            self.cancelled.set()
+        if message.get("method") != "notifications/initialized":
+            self.said.append(message)
+            if self.hang_courtesies:
+                await asyncio.sleep(60)
+        await reply(writer, "202 Accepted", b"")
 
     async def call(self, name: str, identity: object, writer: asyncio.StreamWriter) -> None:  # noqa: C901 - a list of faults
         match name:
             case "ok":
                 await say(writer, identity, {"content": []})
             case "slow":
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.1)
                 await say(writer, identity, {"content": []})
             case "hang":
                 self.hanging.set()
@@ -98,6 +125,8 @@ class Faulty:
                 await reply(writer, OK, b"<html>please log in</html>", "text/html")
             case "garbage":
                 await reply(writer, OK, b"{not json")
+            case _ if name in self.raw:
+                await self.raw[name](identity, writer)
             case _:
                 await reply(writer, f"{name} Status", b"<html>an error</html>", "text/html")
 

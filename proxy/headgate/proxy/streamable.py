@@ -399,10 +399,12 @@ def _no_json() -> CallFailedError:
 
 def _answers(message: Mapping[str, Any], identity: RequestId) -> bool:
     """Whether it is the answer to a request. One that the upstream could not read is answered without an id."""
+    failed = isinstance(message.get("error"), dict)
     if message.get("id") is None:
-        return isinstance(message.get("error"), dict)
+        return failed
     answered = as_request_id(message["id"])
-    return answered is not None and coerce_request_id(answered) == coerce_request_id(identity)
+    says_something = failed or isinstance(message.get("result"), dict)
+    return answered is not None and says_something and coerce_request_id(answered) == coerce_request_id(identity)
 
 
 def _modern_version(params: Mapping[str, Any]) -> str | None:
