@@ -20,7 +20,8 @@ from headgate.proxy.coalesce import coalesced
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.driver import Driver
 from headgate.proxy.flights import Flights
-from headgate.proxy.path import Limits, call_path
+from headgate.proxy.limits import Limits
+from headgate.proxy.path import call_path
 from headgate.tools.outcome import Failure, Outcome
 from headgate.tools.reply import reply_to
 from headgate.tools.rules import Rate, ToolRules, UpstreamRules

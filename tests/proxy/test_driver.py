@@ -16,6 +16,7 @@ from headgate.proxy.path import Attempt
 from headgate.proxy.upstreams import Upstreams
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.plan import Plan, make_plan
+from headgate.tools.reply import reply_to
 from headgate.tools.rules import ToolRules, UpstreamRules
 
 pytestmark = in_virtual_time
@@ -279,7 +280,7 @@ async def test_whatever_is_raised_on_the_way_ends_that_call_and_no_other(
 
 
 async def test_an_upstream_that_crashes_fails_its_reads_leaves_its_write_unknown_and_no_other_upstream() -> None:
-    async with shops(None, "a", "b", "c") as (upstreams, made):
+    async with shops(UpstreamRules(every_tool=ToolRules(retries=0)), "a", "b", "c") as (upstreams, made):
         calls = [call("a__look", "read", 9), call("b__change", "write", 9), call("c__look", "other", 9)]
         driver = driver_of(upstreams, calls)
         loop = asyncio.get_running_loop()
@@ -293,6 +294,18 @@ async def test_an_upstream_that_crashes_fails_its_reads_leaves_its_write_unknown
             "write": "unknown OUTCOME_UNKNOWN",
             "other": "ok",
         }
+
+
+async def test_a_read_that_was_made_again_says_how_often_it_went_out() -> None:
+    async with shops(None, "a", "b") as (upstreams, made):
+        driver = driver_of(upstreams, [call("a__look", "read", 3), call("b__look", "other", 1)])
+        asyncio.get_running_loop().call_later(2, made["a"].upstream.drop, "it ended with exit code 1")
+
+        await run(driver)
+
+        assert [outcome.attempts for outcome in driver.outcomes if outcome] == [2, 1]
+        results = reply_to(driver.plan, driver.outcomes, "b_1", 6.0, 10_000).body["results"]
+        assert [result.get("attempts") for result in results] == [2, None]
 
 
 async def test_a_calls_own_timeout_may_lower_the_configured_one_and_never_raise_it() -> None:

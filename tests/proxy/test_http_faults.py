@@ -18,8 +18,10 @@ from tests.proxy.parts import all_at_once, attempt, tool
 from headgate.proxy import http
 from headgate.proxy.connection import MAX_MESSAGE, CallFailedError, Connection, Opening
 from headgate.proxy.http import http_opener
-from headgate.proxy.path import timed
+from headgate.proxy.limits import Limits
+from headgate.proxy.path import call_path
 from headgate.proxy.target import HttpTarget
+from headgate.tools.rules import UpstreamRules
 
 NOTHING: dict[str, Any] = {"content": []}
 JSON = "Content-Type: application/json\r\n"
@@ -260,7 +262,7 @@ async def test_a_body_that_trickles_in_does_not_outlast_the_calls_deadline() -> 
             await asyncio.sleep(0.05)
 
     async with opened(bad=trickle) as (_, connection):
-        send = timed(lambda one: _sent(connection, one))
+        send = call_path(Limits(UpstreamRules()), lambda one: _sent(connection, one))
         started = time.monotonic()
         with pytest.raises(CallFailedError) as failed:
             await send(attempt(tool("bad", upstream="far"), 0.4))

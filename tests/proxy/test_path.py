@@ -11,7 +11,8 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.connection import CallFailedError
-from headgate.proxy.path import Attempt, Limits, call_path
+from headgate.proxy.limits import Limits
+from headgate.proxy.path import Attempt, call_path
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import Rate, ToolRules, UpstreamRules
 

@@ -16,7 +16,7 @@ from headgate.proxy.connection import CallFailedError, Connection, Opening, Unav
 from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.session import SessionConnection
 from headgate.proxy.upstream import LIST_S, Upstream, reason_of
-from headgate.tools.rules import UpstreamRules
+from headgate.tools.rules import ToolRules, UpstreamRules
 
 
 @pytest.fixture(autouse=True)
@@ -157,13 +157,32 @@ async def test_after_a_crash_calls_in_flight_fail_and_the_next_call_waits_for_th
         await upstream.settled()
         await asyncio.sleep(60)
         asyncio.get_running_loop().call_later(1, far.memory.drop, "it ended with exit code 1")
+        once = looking(s=10)
+        once.tool = tool(rules=ToolRules(retries=0))
         with pytest.raises(CallFailedError) as failed:
-            await upstream.call(looking(s=10))
+            await upstream.call(once)
         assert failed.value.failure("read").code == "UPSTREAM_ERROR"
         assert failed.value.failure("write").code == "OUTCOME_UNKNOWN"
 
         await turns()
         assert await upstream.call(looking()) == answer()
+        assert len(far.opened_at) == 2
+
+
+@in_virtual_time
+async def test_after_a_crash_the_reads_that_were_in_flight_are_made_again_over_the_new_session() -> None:
+    far = Far()
+    async with running(far) as upstream:
+        await upstream.settled()
+        await asyncio.sleep(60)
+        asyncio.get_running_loop().call_later(1, far.memory.drop, "it ended with exit code 1")
+        reads = [looking(s=3) for _ in range(10)]
+        for number, read in enumerate(reads):
+            read.arguments = {"s": 3, "n": number}
+
+        assert await all_at_once(*map(upstream.call, reads)) == [answer()] * 10
+
+        assert {read.attempts for read in reads} == {2}
         assert len(far.opened_at) == 2
 
 

@@ -54,6 +54,12 @@ class Attempt:
     headers: Mapping[str, str] | None = None
     ahead: Ahead | None = None
     """Set where nobody has asked for it yet."""
+    attempts: int = 1
+    """How often it has gone out, the time under way included."""
+    held: tuple[Capacity, ...] = ()
+    """The permits that it holds."""
+    deadline: float | None = None
+    """When its batch ends, on the event loop's time: by then it must have gone out."""
 
     @property
     def queued_s(self) -> float:

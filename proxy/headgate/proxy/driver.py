@@ -45,6 +45,7 @@ class Driver:
         """The writes under way, until the batch is over."""
         self._waiters: list[asyncio.Future[None]] = []
         self._deadline: asyncio.TimerHandle | None = None
+        self._ends_at: float | None = None
         self._group: asyncio.TaskGroup
 
     @property
@@ -82,7 +83,8 @@ class Driver:
         self._group = group
         self.started_at = self._loop.time()
         if self.plan.batch.timeout_s is not None:
-            self._deadline = self._loop.call_later(self.plan.batch.timeout_s, self._handle, Expired())
+            self._ends_at = self.started_at + self.plan.batch.timeout_s
+            self._deadline = self._loop.call_at(self._ends_at, self._handle, Expired())
         self._act(self._schedule.begin(self.started_at))
         self._note_progress()
 
@@ -137,6 +139,7 @@ class Driver:
             configured if own is None else min(own, configured),
             self._caps_of(step),
             self._loop.time(),
+            deadline=self._ends_at,
         )
 
     def _caps_of(self, step: Step) -> tuple[Capacity, ...]:
@@ -149,7 +152,9 @@ class Driver:
         result = await self._result_of(attempt)
         self._queued.pop(key, None)
         index, item = key
-        self._handle(Ended(index, result, attempt.started_at, attempt.queued_s, item, attempt.coalesced))
+        self._handle(
+            Ended(index, result, attempt.started_at, attempt.queued_s, item, attempt.coalesced, attempt.attempts)
+        )
 
     async def _result_of(self, attempt: Attempt) -> Answer | Failure:
         try:

@@ -1,11 +1,6 @@
 """How long each tool has taken of late."""
 
-import asyncio
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
-
-from headgate.proxy.attempt import Attempt, CallPath
 
 KEPT = 100
 """Calls of one tool that are looked back upon."""
@@ -26,16 +21,3 @@ class Durations:
         """The median of the latest calls of `tool`, in seconds; `None` where there was none."""
         latest = sorted(self._latest.get(tool, ()))
         return latest[len(latest) // 2] if latest else None
-
-
-def measured(durations: Durations, inner: CallPath) -> CallPath:
-    """Note how long a call takes that is answered."""
-
-    async def call(attempt: Attempt) -> Mapping[str, Any]:
-        loop = asyncio.get_running_loop()
-        started_at = loop.time()
-        answer = await inner(attempt)
-        durations.note(attempt.tool.name, loop.time() - started_at)
-        return answer
-
-    return call

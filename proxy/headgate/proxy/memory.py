@@ -9,7 +9,9 @@ from typing import Any
 from headgate.proxy.connection import CallFailedError, Connection, Opening
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-"""Takes a call's arguments, gives a `tools/call` result; whatever it raises closes the session."""
+"""Takes a call's arguments, gives a `tools/call` result.
+
+A CallFailedError is that call's own failure; whatever else it raises closes the session."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class _MemoryConnection:
         if meta or headers:
             self._upstream.beside.append((meta, headers))
         if self._ended.done():
-            raise CallFailedError("UPSTREAM_UNAVAILABLE", self._ended.result(), sent=False)
+            raise CallFailedError("UPSTREAM_UNAVAILABLE", self._ended.result(), sent=False, transient=True)
         call = asyncio.timeout(None)
         try:
             async with call:
@@ -76,12 +78,15 @@ class _MemoryConnection:
                     return await self._upstream.handlers[name](arguments)
                 finally:
                     self._under_way.remove(call)
+        except CallFailedError:
+            raise
         except Exception as broken:
             if call.expired():
                 gone = f"the upstream is gone: {self._ended.result()}"
-                raise CallFailedError("UPSTREAM_ERROR", gone, sent=True) from None
+                raise CallFailedError("UPSTREAM_ERROR", gone, sent=True, transient=True) from None
             self.end(f"the tool {name} failed inside the upstream")
-            raise CallFailedError("UPSTREAM_ERROR", "the upstream closed the connection", sent=True) from broken
+            closed = "the upstream closed the connection"
+            raise CallFailedError("UPSTREAM_ERROR", closed, sent=True, transient=True) from broken
 
     async def closed(self) -> str:
         return await asyncio.shield(self._ended)

@@ -22,9 +22,10 @@ from headgate.proxy.connection import (
     TakenBackError,
     UnavailableError,
 )
-from headgate.proxy.durations import Durations, measured
 from headgate.proxy.examine import concerns_about
-from headgate.proxy.path import Limits, call_path
+from headgate.proxy.limits import Limits
+from headgate.proxy.path import call_path
+from headgate.tools.breaker import Circuit
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
 from headgate.tools.trust import Concern
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 LIST_S = 20.0
 """How long an upstream may take over its list of tools before it counts as failed."""
+PROBE_S = 3.0
+"""And when it is only asked whether it is well again."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 30.0
 _HELD_S = 30.0
 """A session that held this long has shown that the upstream works: the next wait is short again."""
@@ -54,6 +57,8 @@ class UpstreamState:
     tools: int
     ready_after_s: float | None
     """How long its latest opening took, up to the list of tools."""
+    circuit: Circuit = "closed"
+    """Whether calls are let through: not while they keep failing."""
 
 
 class Upstream:
@@ -63,8 +68,9 @@ class Upstream:
         """`changed` is told whenever the listing is another."""
         self.name = name
         self.rules = rules
-        self.durations = Durations()
-        self.call: CallPath = call_path(Limits(rules), measured(self.durations, self._send))
+        self._limits = Limits(rules, name)
+        self.durations = self._limits.durations
+        self.call: CallPath = call_path(self._limits, self._send, self._probe)
         self._open = open_session
         self._changed = changed
         self._connection: Connection | None = None
@@ -83,7 +89,9 @@ class Upstream:
     @property
     def state(self) -> UpstreamState:
         """What there is to say right now."""
-        return UpstreamState(self.name, self._state, self._reason, len(self._definitions), self._ready_after_s)
+        circuit = self._limits.circuit.breaker.state(asyncio.get_running_loop().time())
+        count = len(self._definitions)
+        return UpstreamState(self.name, self._state, self._reason, count, self._ready_after_s, circuit)
 
     @property
     def listing(self) -> Listing:
@@ -182,6 +190,16 @@ class Upstream:
         self._known.set()
         self._verdict.set()
         self._changed()
+
+    async def _probe(self) -> None:
+        """Find out whether it answers at all. Where there is no session, whoever calls will be told so."""
+        if self._connection is None:
+            return
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._connection.list_tools()
+        except TimeoutError:
+            raise UnavailableError(f"no answer to tools/list in {PROBE_S:g} s") from None
 
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""

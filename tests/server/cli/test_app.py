@@ -68,7 +68,7 @@ def test_every_problem_of_a_config_is_a_line_of_its_own(desk: Desk) -> None:
 
 
 def test_check_says_that_a_config_is_right_and_what_it_asks_in_vain(desk: Desk) -> None:
-    file = desk.writes(desk.project / "headgate.toml", '[defaults]\nretries = 2\n[upstreams.a]\ncommand = "run"\n')
+    file = desk.writes(desk.project / "headgate.toml", '[headgate]\njournal = "j"\n[upstreams.a]\ncommand = "run"\n')
     ran = desk.run("check")
     assert ran.code == 0
     assert ran.out.startswith(f"{file}: ok, 1 upstream\n")

@@ -44,7 +44,6 @@ def test_what_the_example_asks_for_in_vain_is_told_line_by_line() -> None:
 
     assert told_off == [
         "9: headgate.journal is accepted but not in force yet",
-        "13: defaults.retries is accepted but not in force yet",
         "42: upstreams.weather.openapi is accepted but not in force yet",
     ]
 
@@ -133,13 +132,13 @@ def test_half_a_surrogate_pair_is_told() -> None:
 
 def test_a_file_is_read_with_its_place_and_its_name(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
-    path.write_bytes(b'\xef\xbb\xbf[upstreams.u]\r\ncommand = "x"\r\ncwd = "sub"\r\nretries = 1\r\n')
+    path.write_bytes(b'\xef\xbb\xbf[upstreams.u]\r\ncommand = "x"\r\ncwd = "sub"\r\n[headgate]\r\njournal = "j"\r\n')
 
     settings = load_settings(path, {})
 
     assert settings.source == str(path)
     assert settings.upstreams["u"].target == StdioTarget("x", cwd=str(tmp_path / "sub"))
-    assert settings.notices == (f"{path}:4: upstreams.u.retries is accepted but not in force yet",)
+    assert settings.notices == (f"{path}:5: headgate.journal is accepted but not in force yet",)
 
 
 def test_without_an_environment_given_the_process_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

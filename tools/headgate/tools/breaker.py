@@ -104,7 +104,7 @@ class Breaker:
             self._probe = None
             self._open(now, min(self._open_s * 2, LONGEST_S), chance)
             return True
-        if began_at <= self._failed_at:
+        if began_at < self._failed_at:
             return False
         self._failed_at = now
         if now >= self._ends_at:

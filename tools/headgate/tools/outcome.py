@@ -78,7 +78,8 @@ class Outcome:
     """What became of each item, where it ran once for each of a list."""
     coalesced: bool = False
     """Whether an identical call that was on its way already answered it too."""
-
+    attempts: int = 1
+    """How often it went out."""
     parts: "Mapping[str, Outcome] | None" = None
     """What became of each call of a recipe, by name."""
 

@@ -47,6 +47,8 @@ class Ended:
     """Which item of its list, where it runs once for each."""
     coalesced: bool = False
     """Whether an identical call of somebody else's was its answer."""
+    attempts: int = 1
+    """How often it went out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,10 @@ class Schedule:
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take note of `event` and say what to do next. An event for a call that has ended changes nothing."""
         match event:
-            case Ended(index, result, started_at, queued_s, item, coalesced):
+            case Ended(index, result, started_at, queued_s, item, coalesced, attempts):
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
-                outcome = Outcome(result, now, started_at, queued_s, coalesced=coalesced)
+                outcome = Outcome(result, now, started_at, queued_s, coalesced=coalesced, attempts=attempts)
                 return self._answered(index, outcome) if item is None else self._item_ended(index, item, outcome)
             case Expired():
                 return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)
