@@ -20,9 +20,9 @@ from tests.proxy.parts import all_at_once
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening
 from headgate.proxy.http import http_opener
+from headgate.proxy.replica import reason_of
 from headgate.proxy.sse import sse_opener
 from headgate.proxy.target import HttpTarget
-from headgate.proxy.upstream import reason_of
 
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
 

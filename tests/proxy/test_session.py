@@ -156,7 +156,7 @@ async def test_a_handshake_that_fails_is_told_in_one_plain_sentence(answer: dict
 
 
 def _reason(error: BaseException) -> str:
-    from headgate.proxy.upstream import reason_of
+    from headgate.proxy.replica import reason_of
 
     return reason_of(error)
 

@@ -21,7 +21,7 @@ pytestmark = in_virtual_time
 
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
-    logging.getLogger("headgate.proxy.upstream").setLevel(logging.ERROR)
+    logging.getLogger("headgate.proxy.replica").setLevel(logging.ERROR)
 
 
 async def look(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:

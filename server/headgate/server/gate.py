@@ -265,7 +265,7 @@ async def gate_over(settings: Settings, openers: Mapping[str, tuple[UpstreamRule
 def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
     match target:
         case StdioTarget():
-            return stdio_opener(target)
+            return stdio_opener(target, rules.answer_limit)
         case HttpTarget():
             # Imported here: whoever has only stdio upstreams need not wait for an HTTP client to load.
             from headgate.proxy.http import http_opener  # noqa: PLC0415

@@ -60,6 +60,10 @@ class UpstreamRules:
     include: tuple[str, ...] = ()
     """Globs; empty means every tool."""
     exclude: tuple[str, ...] = ()
+    replicas: int = 1
+    """How many processes of it there are, for an upstream that can only do one call at a time."""
+    answer_limit: int = 8_000_000
+    """Bytes of one answer that are taken in; a larger one fails its call."""
     every_tool: ToolRules = field(default_factory=ToolRules)
     """The rules of a tool that has none of its own."""
     tools: Mapping[str, ToolRules] = field(default_factory=dict[str, ToolRules])

@@ -28,6 +28,8 @@ def upstream_rules(upstream: Upstream, defaults: Rules) -> UpstreamRules:
         rate=_rate(upstream.rate_limit, upstream.burst),
         include=tuple(upstream.include or ()),
         exclude=tuple(upstream.exclude or ()),
+        replicas=_nearest([upstream.replicas], _PLAIN_UPSTREAM.replicas),
+        answer_limit=_nearest([upstream.answer_limit], _PLAIN_UPSTREAM.answer_limit),
         every_tool=_tool_rules(Tool(), upstream, defaults),
         tools=tools,
     )

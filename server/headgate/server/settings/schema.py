@@ -78,6 +78,8 @@ class Upstream(Rules):
     args: list[str] | None = None
     env: dict[str, str] | None = None
     cwd: str | None = None
+    replicas: Annotated[int, BeforeValidator(values.whole(1, 64))] | None = None
+    answer_limit: Size | None = None
     url: str | None = None
     headers: dict[str, str] | None = None
     transport: Literal["streamable-http", "sse"] | None = None

@@ -17,7 +17,7 @@ from headgate.server.settings.problems import Findings
 from headgate.server.settings.schema import Upstream
 
 _BESIDE = {
-    "command": ("args", "env", "cwd"),
+    "command": ("args", "env", "cwd", "replicas", "answer_limit"),
     "url": ("headers", "transport"),
     "http": ("headers", "query", "openapi", "allow_private"),
 }
@@ -99,7 +99,18 @@ class TargetReader:
         return text
 
     def _check_company(self, kind: str) -> None:
-        for key in ("args", "env", "cwd", "headers", "transport", "query", "openapi", "allow_private"):
+        for key in (
+            "args",
+            "env",
+            "cwd",
+            "replicas",
+            "answer_limit",
+            "headers",
+            "transport",
+            "query",
+            "openapi",
+            "allow_private",
+        ):
             if key in self.upstream.model_fields_set and key not in _BESIDE[kind]:
                 owners = " or ".join(owner for owner, keys in _BESIDE.items() if key in keys)
                 self._problem(key, f"this goes with {owners}, and the upstream has {kind}; take it out")
