@@ -7,6 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 OK = "200 OK"
+DISCOVERED: dict[str, Any] = {
+    "supportedVersions": ["2026-07-28"],
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "faulty", "version": "1"},
+    "resultType": "complete",
+    "ttlMs": 0,
+    "cacheScope": "private",
+}
 Raw = Callable[[object, asyncio.StreamWriter], Awaitable[None]]
 """Writes whatever it likes in answer to the call with this id."""
 
@@ -33,9 +41,19 @@ class Faulty:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.hang_courtesies = False
+        self.modern = False
+        """Whether it speaks the era without sessions."""
+        self.asked: list[object] = []
+        """The ids of the calls."""
+        self.left = asyncio.Event()
+        """Set when a connection ends whose call has not been answered."""
+        self.no_news = asyncio.Event()
+        """Set when somebody has asked for a stream of news and there was none."""
         self.url = ""
+        self._readers: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._readers[writer] = reader
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode().split("\r\n")
@@ -75,14 +93,19 @@ class Faulty:
                 return await say(writer, identity, {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]})
             case "tools/call":
                 self.arrived.append(message["params"]["name"])
+                self.asked.append(identity)
                 return await self.call(message["params"]["name"], identity, writer)
             case _ if identity is None or method is None:
                 return await self.hear(message, writer)
+            case "server/discover" if self.modern:
+                await say(writer, identity, DISCOVERED)
             case _:
-                return await say_error(writer, identity)
+                await say_error(writer, identity)
+        return None
 
     async def news(self, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
         if not self.streams:
+            self.no_news.set()
             return await reply(writer, "405 Method Not Allowed", b"")
         self.resumed_after.append(headers.get("last-event-id", ""))
         return await self.streams.pop(0)(None, writer)
@@ -105,7 +128,8 @@ class Faulty:
                 await say(writer, identity, {"content": []})
             case "hang":
                 self.hanging.set()
-                await asyncio.sleep(60)
+                await self._readers[writer].read()
+                self.left.set()
             case "reset":
                 writer.transport.abort()
             case "cut":
