@@ -31,6 +31,7 @@ class Faulty:
         self.hanging = asyncio.Event()
         self.hang_goodbye = False
         self.forgotten = "404"
+        self.tools: list[object] = [{"name": "t", "inputSchema": {"type": "object"}}]
         self.raw: dict[str, Raw] = {}
         """Further tools, by name."""
         self.streams: list[Raw] = []
@@ -90,7 +91,7 @@ class Faulty:
                 server = {"serverInfo": {"name": "faulty", "version": "1"}}
                 return await say(writer, identity, {**result, **server}, f"Mcp-Session-Id: {name}\r\n")
             case "tools/list":
-                return await say(writer, identity, {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]})
+                return await say(writer, identity, {"tools": self.tools})
             case "tools/call":
                 self.arrived.append(message["params"]["name"])
                 self.asked.append(identity)

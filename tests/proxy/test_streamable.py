@@ -167,6 +167,27 @@ async def test_in_the_newer_era_a_request_says_in_its_headers_what_it_is_and_lea
         assert server.deleted == 0
 
 
+async def test_arguments_that_a_tool_wants_in_headers_are_there() -> None:
+    async with faulty_server() as server, asyncio.timeout(20):
+        server.modern = True
+        region = {"type": "string", "x-mcp-header": "Region"}
+        wrong = {"type": "object", "x-mcp-header": "Whole"}
+        server.tools = [
+            {"name": "ok", "inputSchema": {"type": "object", "properties": {"region": region}}},
+            {"name": "slow", "inputSchema": {"type": "object", "properties": {"all": wrong}}},
+            "not a tool",
+        ]
+        async with http_opener(HttpTarget(server.url), 4)(Opening("far", lambda: None)) as connection:
+            await connection.list_tools()
+            await connection.call_tool("ok", {"region": "eu\nX-Evil: 1"}, headers={"X-Own": "mine"})
+            sent = server.headers[-1]
+            await connection.call_tool("slow", {"all": {}})
+    assert sent["mcp-param-region"] == "=?base64?ZXUKWC1FdmlsOiAx?=".lower()
+    assert sent["x-own"] == "mine"
+    assert "x-evil" not in sent
+    assert not [name for name in server.headers[-1] if name.startswith("mcp-param")]
+
+
 async def test_an_upstream_that_has_come_back_in_another_era_is_spoken_to_anew() -> None:
     async with faulty_server() as server, asyncio.timeout(20):
         server.modern = True

@@ -1,8 +1,10 @@
 """MCP servers at a URL, over streamable HTTP."""
 
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import anyio
@@ -12,6 +14,7 @@ from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 
 from headgate.proxy.connection import Connection, Open, Opening
 from headgate.proxy.http_body import ENCODINGS
+from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.session import Send, SessionConnection, answered_with_error, negotiated
 from headgate.proxy.streamable import Streamable
@@ -39,7 +42,7 @@ def http_opener(target: HttpTarget, concurrency: int) -> Open:
                 async with negotiated(line, opening, secrets) as (_, meta):
                     if meta is None:
                         tasks.start_soon(line.listen, opening.tools_changed)
-                    yield SessionConnection(_sender(line), line.closed, meta, secrets)
+                    yield SessionConnection(_sender(line, modern=meta is not None), line.closed, meta, secrets)
             finally:
                 line.close("headgate has closed the session")
                 await line.say_goodbye()
@@ -58,8 +61,19 @@ def client_of(target: HttpTarget, concurrency: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"accept-encoding": ENCODINGS, **target.headers},
         timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
-        transport=httpx.AsyncHTTPTransport(limits=limits, socket_options=_socket_options()),
+        transport=httpx.AsyncHTTPTransport(_trust(target), limits=limits, socket_options=_socket_options()),
     )
+
+
+def _trust(target: HttpTarget) -> ssl.SSLContext:
+    """Whom to trust with TLS: for a plain URL, which needs none, nobody."""
+    return _system_trust() if target.url.lower().startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    # Reading all certificates takes 50 ms, in which nothing else happens.
+    return httpx.create_ssl_context()
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
@@ -70,13 +84,20 @@ def _socket_options() -> list[tuple[int, int, int]]:
     ]
 
 
-def _sender(line: Streamable) -> Send:
+def _sender(line: Streamable, *, modern: bool) -> Send:
+    by_tool = ParamHeaders()
+
     async def send(method: str, params: dict[str, Any], headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        if modern and method == "tools/call":
+            headers = {**(headers or {}), **by_tool.of(params["name"], params["arguments"])}
         try:
-            return await line.call(method, params, headers=headers)
+            result = await line.call(method, params, headers=headers)
         except MCPError as error:
             if error.code == UNSUPPORTED_PROTOCOL_VERSION:
                 raise line.lose() from None
             raise answered_with_error(error) from None
+        if modern and method == "tools/list" and isinstance(result.get("tools"), list):
+            by_tool.note(result["tools"])
+        return result
 
     return send

@@ -56,6 +56,8 @@ _MAX_COURTESIES = 64
 """How many of them may be under way or wait for their turn: further ones are dropped."""
 _LAST_WORDS_S = 0.2
 """How long answers may still come over a session that the upstream no longer knows."""
+_LAST_EVENT_S = 0.01
+"""How long the end of a stream may come after the answer in it."""
 _MAX_KIND = 40
 _NO_SESSION = "session id"
 """What an error says in the words of servers that answer 400 where the protocol has 404: no valid session ID."""
@@ -243,6 +245,7 @@ class Streamable(Dispatcher[TransportContext]):
                     if self._serving is not None:
                         self._serving.take(message)
                 elif message is not None and identity is not None and _answers(message, identity):
+                    await _ended(events)
                     return message
                 elif message is None and identity is not None:
                     raise _no_json()
@@ -391,6 +394,14 @@ class _Place:
         wait_s = _RESUME_AFTER_S * 2**self.failures if self._asked_s is None else self._asked_s
         self.failures += 1
         return min(wait_s, _LONGEST_S)
+
+
+async def _ended(events: AsyncGenerator[Event]) -> None:
+    """Give a stream a moment to end: its connection can then be used again."""
+    with suppress(httpx.HTTPError, CallFailedError, TimeoutError):
+        async with asyncio.timeout(_LAST_EVENT_S):
+            async for _ in events:
+                pass
 
 
 def _no_json() -> CallFailedError:
