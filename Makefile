@@ -20,12 +20,16 @@ $(VENV)/.setup: pyproject.toml uv.lock | $(VENV)/bin/python
 	@touch $@
 
 # The official servers that the tests talk to: two from PyPI, three and the Inspector from npm (its Node too, if need be).
-$(VENV)/.real: pyproject.toml uv.lock $(VENV)/.setup tests/real/node_modules/.installed
+$(VENV)/.real: pyproject.toml uv.lock $(VENV)/.setup tests/real/node_modules/.installed tests/real/documents/api.github.com.json
 	@$(SYNC) --group real
 	@touch $@
 
 tests/real/node_modules/.installed: tests/real/package.json tests/real/package-lock.json tests/real/install_npm.py $(VENV)/.setup
 	@$(RUN)/python tests/real/install_npm.py
+	@touch $@
+
+tests/real/documents/api.github.com.json: tests/real/fetch_openapi.py $(VENV)/.setup
+	@$(RUN)/python tests/real/fetch_openapi.py
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml uv.lock bench/package.json bench/package-lock.json $(VENV)/.real
@@ -53,4 +57,4 @@ bench: $(VENV)/.bench  ## headgate beside its floors and rivals
 	@$(RUN)/python bench/machine.py
 
 clean:  ## throw the environment away
-	@rm -rf $(VENV) tests/real/node_modules bench/node_modules
+	@rm -rf $(VENV) tests/real/node_modules tests/real/documents bench/node_modules

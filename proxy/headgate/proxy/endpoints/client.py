@@ -65,7 +65,7 @@ class Client:
         if content is None and request.method not in _WITHOUT_BODY:
             content = b""  # so that its length, none, is said
         given = {"accept-encoding": ACCEPTED, **request.headers, **_lower(self.headers), **_lower(headers)}
-        lines = [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
+        lines = _lines(given)
         extensions = {"timeout": {"connect": CONNECT_S}}
         try:
             async with self.pool.stream(
@@ -141,6 +141,13 @@ def broken_off(broken: Exception, base: Base) -> CallFailedError:
         return CallFailedError("UPSTREAM_ERROR", "HTTP does not allow this request", sent=False)
     words = f"the connection broke ({type(broken).__name__})"
     return CallFailedError("UPSTREAM_ERROR", words, sent=True, transient=True)
+
+
+def _lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    try:
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    except UnicodeEncodeError:
+        raise CallFailedError("INVALID_ARGUMENTS", "a header would hold what no header can", sent=False) from None
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

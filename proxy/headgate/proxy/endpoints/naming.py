@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]+")
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9-]+")
 _NOT_IN_ARGUMENT = re.compile(r"[^A-Za-z0-9_.-]+")
 MAX_ARGUMENT = 64
 """Characters of an argument's name: what the APIs of models take."""

@@ -1,13 +1,14 @@
 """An upstream of plain HTTP endpoints, behind the seam that every upstream is behind."""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
 from headgate.proxy.endpoints.address import Base
 from headgate.proxy.endpoints.answer import result_of
 from headgate.proxy.endpoints.client import Client, client_for
@@ -19,7 +20,14 @@ from headgate.proxy.endpoints.vetting import reach_of
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.target import EndpointsTarget
 
+if TYPE_CHECKING:
+    from headgate.proxy.endpoints.openapi.operations import Found
+
+logger = logging.getLogger(__name__)
+
 USER_AGENT = "headgate"
+_TOLD = 3
+"""Operations without a tool that are named."""
 
 
 def endpoints_opener(target: EndpointsTarget, concurrency: int, resolver: Resolve = resolve) -> Open:
@@ -34,11 +42,41 @@ def endpoints_opener(target: EndpointsTarget, concurrency: int, resolver: Resolv
         headers = {"user-agent": USER_AGENT, **target.headers}
         reach = reach_of(base, allow_private=target.allow_private)
         async with client_for(base, headers, reach, concurrency=concurrency, resolver=resolver) as client:
-            endpoints = {endpoint.name: endpoint for endpoint in target.endpoints}
+            endpoints = {**await _documented(target, base, resolver), **_by_name(target.endpoints)}
             secrets = secrets_in(target.headers) | secrets_in(target.query) | target.hidden
             yield EndpointsConnection(client, endpoints, target.query, secrets)
 
     return open_session
+
+
+async def _documented(target: EndpointsTarget, base: Base, resolver: Resolve) -> dict[str, Endpoint]:
+    """The endpoints of the document, where there is one."""
+    if target.openapi is None:
+        return {}
+    # Imported here: the library takes a moment to load, and an upstream that is spelled out needs none.
+    from headgate.proxy.endpoints.openapi.loading import content_of  # noqa: PLC0415
+
+    content = await content_of(target.openapi, base, target.headers, resolver, private=target.allow_private)
+    fixed = tuple(name.lower() for name in (*target.headers, *target.query))
+    found = await asyncio.to_thread(_endpoints_in, content, base, fixed)
+    if found.left_out:
+        some = "; ".join(f"{name}: {why}" for name, why in found.left_out[:_TOLD])
+        logger.warning("%d operations of the OpenAPI document are no tools, such as %s", len(found.left_out), some)
+    return found.endpoints
+
+
+def _endpoints_in(content: bytes, base: Base, fixed: Collection[str]) -> "Found":
+    from headgate.proxy.endpoints.openapi.document import BadDocumentError, read_document  # noqa: PLC0415
+    from headgate.proxy.endpoints.openapi.operations import endpoints_of  # noqa: PLC0415
+
+    try:
+        return endpoints_of(read_document(content), base, fixed)
+    except BadDocumentError as bad:
+        raise UnavailableError(f"its OpenAPI document {bad}") from None
+
+
+def _by_name(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
+    return {endpoint.name: endpoint for endpoint in endpoints}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from headgate.server.settings.target import TargetReader
 from headgate.tools.recipe import Recipe
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
-_NOT_IN_FORCE = frozenset({"journal", "openapi"})
+_NOT_IN_FORCE = frozenset({"journal"})
 """Keys that are right and have no effect yet. What comes into force leaves this list."""
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})

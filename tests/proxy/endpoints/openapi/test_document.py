@@ -1,0 +1,65 @@
+"""Documents, JSON and YAML, good and bad."""
+
+import json
+
+import pytest
+
+from headgate.proxy.endpoints.openapi.document import BadDocumentError, read_document
+
+YAML = b"""\
+openapi: 3.1.0
+info: {title: t, version: 2026-01-01}
+paths:
+  /a:
+    get:
+      responses:
+        200: {description: ok, example: 2026-01-01}
+"""
+
+
+def test_json_and_yaml_say_the_same() -> None:
+    as_json = json.dumps({"openapi": "3.0.3", "paths": {}}).encode()
+
+    assert read_document(as_json).root == read_document(b"openapi: 3.0.3\npaths: {}\n").root
+    assert read_document(b"\xef\xbb\xbf" + as_json).version == "3.0"
+
+
+def test_what_yaml_takes_for_dates_and_numbers_is_what_json_has() -> None:
+    document = read_document(YAML)
+
+    assert document.version == "3.1"
+    assert document.root["info"]["version"] == "2026-01-01"
+    assert document.root["paths"]["/a"]["get"]["responses"]["200"]["example"] == "2026-01-01"
+
+
+def test_a_later_version_is_read_as_3_1() -> None:
+    assert read_document(b'{"openapi": "3.2.0"}').version == "3.1"
+
+
+ALIASES = b"openapi: 3.1.0\na0: &a0 [x, x, x, x, x, x, x, x]\n" + b"".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 8)}]\n".encode() for level in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "holds no object"),
+        (b"[]", "holds no object"),
+        (b'{"swagger": "2.0"}', "is of Swagger 2.0"),
+        (b'{"openapi": "4.0.0"}', "it says no openapi = 3.x"),
+        (b'{"info": {}}', "it says no openapi = 3.x"),
+        (b'{"openapi": "3.1.0", "paths": []}', "its paths are no object"),
+        (b'{"openapi": "3.1.0"', "is no JSON"),
+        (b"openapi: [3\nb", "is neither JSON nor YAML"),
+        (b"a: !!python/object/apply:os.system [ls]", "is neither JSON nor YAML"),
+        (b"\x00\x01", "is neither JSON nor YAML"),
+        (ALIASES, "stands for more values"),
+        (b"openapi: 3.1.0\na: &a [*a]\n", "nested too deeply, or in itself"),
+        (b"openapi: 3.1.0\na: " + b"[" * 300 + b"]" * 300, "nested too deeply"),
+    ],
+    ids=range(13),
+)
+def test_what_is_no_document_is_told(content: bytes, words: str) -> None:
+    with pytest.raises(BadDocumentError, match=words):
+        read_document(content)
