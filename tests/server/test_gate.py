@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import anyio
 import pytest
@@ -37,7 +38,7 @@ def now() -> float:
 )
 @pytest.mark.parametrize("options", [{}, {"timeout_s": 9}], ids=["without options", "with options"])
 async def test_a_batch_is_taken_in_each_form_with_and_without_options(
-    shop: Shop, request_form: object, options: dict[str, float]
+    shop: Shop, request_form: object, options: dict[str, Any]
 ) -> None:
     async with gate_with(shop=shop) as gate:
         reply = await gate.batch(request_form, **options)

@@ -22,6 +22,8 @@ class Upstreams:
         self._upstreams = {
             name: Upstream(name, rules, open_session, self._relist) for name, (rules, open_session) in openers.items()
         }
+        self.confirms = any(rules.confirms for rules, _ in openers.values())
+        """Whether a person has to be asked about any write."""
         self._arguments = ArgumentChecker()
         self._watchers: list[Callable[[], None]] = []
         self.catalogue = Catalogue(upstream.listing for upstream in self._upstreams.values())

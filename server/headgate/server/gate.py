@@ -16,6 +16,7 @@ from headgate.proxy.stdio import stdio_opener
 from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
+from headgate.server.approval import Approve, approve_call, approved
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
 from headgate.server.books import Books
 from headgate.server.log import log_prefetched
@@ -54,27 +55,39 @@ class Gate:
         self._books = Books(self._kept)
         self._prefetch = Prefetch(settings.prefetch, upstreams, tasks)
         self._opened_at = asyncio.get_running_loop().time()
+        self.confirms = settings.headgate.confirm_writes or upstreams.confirms
+        """Whether a person has to be asked about any write."""
 
-    async def batch(self, calls: object, **options: Any) -> dict[str, Any]:
+    async def batch(self, calls: object, *, approve: Approve | None = None, **options: Any) -> dict[str, Any]:
         """Run `calls`, a list or a whole request, and give the contract's reply.
 
-        Options are the request's other fields: `on_error`, `timeout_s`, `dry_run`.
+        `approve` puts the question to a person whether writes of tools with `confirm` may be made. Options are the
+        request's other fields: `on_error`, `timeout_s`, `dry_run`.
         """
         request = request_of(calls)
         if options and isinstance(request, dict):
             request = {**cast("dict[str, Any]", request), **options}
-        return (await self.run(request)).reply
+        return (await self.run(request, approve=approve)).reply
 
-    async def run(self, request: object, *, reads_only: bool = False, on_progress: Progress | None = None) -> BatchRun:
+    async def run(
+        self,
+        request: object,
+        *,
+        reads_only: bool = False,
+        on_progress: Progress | None = None,
+        approve: Approve | None = None,
+    ) -> BatchRun:
         """Run a request, or a batch that is one already, until it has ended or its reply has to go out.
 
-        What is unfinished then goes on.
+        What is unfinished then goes on. A person is asked first where a write of it needs that.
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
         plan = await self._planned(request, reads_only=reads_only)
         if isinstance(plan, Refusal) or plan.batch.dry_run:
             return self._not_run(plan)
+        if self.confirms:
+            plan = await approved(plan, approve, every_write=self.settings.headgate.confirm_writes)
         driver = Driver(
             plan, self._upstreams.check_arguments, self._upstreams.call, self.settings.headgate.read_concurrency
         )
@@ -100,7 +113,9 @@ class Gate:
             return BatchRun(batch_id, refused(plan, batch_id))
         return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
 
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], *, approve: Approve | None = None
+    ) -> Mapping[str, Any]:
         """Make one call of `tool`, by any of its names; the upstream's own `tools/call` result.
 
         Raises:
@@ -110,6 +125,8 @@ class Gate:
         found = await self.find(tool)
         if isinstance(found, NotFound):
             raise CallFailedError(found.code, found.message, sent=False)
+        if self.confirms:
+            await approve_call(found, arguments, approve, every_write=self.settings.headgate.confirm_writes)
         if self.settings.prefetch:
             self._prefetch.called(found, arguments)
         attempt = Attempt(found, arguments, found.rules.timeout_s, (), asyncio.get_running_loop().time())

@@ -16,9 +16,10 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 
 from headgate.proxy.connection import CallFailedError
 from headgate.server.changes import Changes
+from headgate.server.elicit import Elicitor, InputNeededError
 from headgate.server.fit import fitted, is_listable
 from headgate.server.gate import Gate
-from headgate.server.own_calls import OWN_CALLS, BadRequestError, OwnCall, recipe_call
+from headgate.server.own_calls import OWN_CALLS, BadRequestError, Caller, OwnCall, recipe_call
 from headgate.server.progress import Beat, wants_progress
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
@@ -47,6 +48,11 @@ def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
         on_call_tool=front.call_tool,
         on_subscriptions_listen=ListenHandler(bus),
     )
+    if gate.confirms:
+        # Imported here: it brings cryptography along, for which a start without questions need not wait.
+        from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity  # noqa: PLC0415
+
+        server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="headgate"))
     return server, changes
 
 
@@ -61,6 +67,7 @@ class _Front:
     def __init__(self, gate: Gate, changes: Changes) -> None:
         self._gate = gate
         self._changes = changes
+        self._elicitor = Elicitor()
         self._own = own_tools()
         self._listed: dict[str, tuple[Tool, dict[str, Any] | None]] = {}
 
@@ -78,18 +85,26 @@ class _Front:
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
         """Run one of headgate's own tools or a recipe, or pass the call through."""
         self._changes.note(ctx)
-        return fitted(await self._result_of(ctx, params), ctx.protocol_version) | _COMPLETE
+        try:
+            return fitted(await self._result_of(ctx, params), ctx.protocol_version) | _COMPLETE
+        except InputNeededError as needed:
+            return needed.result
 
     async def _result_of(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         arguments = params.arguments or {}
+        approve = None
+        if self._gate.confirms:
+            approve = self._elicitor.of(ctx, params, self._gate.settings.headgate.answer_within_s)
         try:
             call = self._own_call(params.name)
-            if call is not None:
-                if not wants_progress(ctx):
-                    return await call(self._gate, arguments, None)
-                async with Beat(ctx) as beat:
-                    return await call(self._gate, arguments, beat.progress)
-            return await _presented(self._gate.call(params.name, arguments))
+            if call is None:
+                return await _presented(self._gate.call(params.name, arguments, approve=approve))
+            if not wants_progress(ctx):
+                return await call(self._gate, arguments, Caller(approve=approve))
+            async with Beat(ctx) as beat:
+                return await call(self._gate, arguments, Caller(beat.progress, approve))
+        except InputNeededError:
+            raise
         except BadRequestError as bad:
             return _failed(str(bad))
         except CallFailedError as failed:

@@ -1,11 +1,13 @@
 """headgate's own tools as they are called: arguments checked, the gate asked, the answer as a `tools/call` result."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
+from headgate.server.approval import Approve
 from headgate.server.gate import Gate, Progress
 from headgate.tools.budget import cut
 from headgate.tools.jsonpath import BadPathError
@@ -15,7 +17,17 @@ from headgate.tools.reply import Reply
 from headgate.tools.search import find_tools
 
 Model = TypeVar("Model", bound=BaseModel)
-OwnCall = Callable[[Gate, Mapping[str, Any], Progress | None], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever makes a call: how to tell of its progress, and how to ask the person behind it."""
+
+    progress: Progress | None = None
+    approve: Approve | None = None
+
+
+OwnCall = Callable[[Gate, Mapping[str, Any], Caller], Awaitable[dict[str, Any]]]
 
 _ROOM_FOR_FRAME = 500
 """Bytes of a find_tools answer beside its tools."""
@@ -40,30 +52,24 @@ class _GetResult(BaseModel):
     limit: Annotated[int, Field(ge=1)] | None = None
 
 
-async def batch_call(gate: Gate, arguments: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+async def batch_call(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
     """Run a batch."""
-    return await _batch(gate, arguments, progress, reads_only=False)
+    return _replied((await gate.run(arguments, on_progress=caller.progress, approve=caller.approve)).answer)
 
 
-async def batch_read(gate: Gate, arguments: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+async def batch_read(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
     """Run a batch that may hold reads only."""
-    return await _batch(gate, arguments, progress, reads_only=True)
-
-
-async def _batch(
-    gate: Gate, arguments: Mapping[str, Any], progress: Progress | None, *, reads_only: bool
-) -> dict[str, Any]:
-    return _replied((await gate.run(arguments, reads_only=reads_only, on_progress=progress)).answer)
+    return _replied((await gate.run(arguments, reads_only=True, on_progress=caller.progress)).answer)
 
 
 def recipe_call(name: str) -> OwnCall:
     """What runs the recipe of that name: it gives the reply of its calls as a batch."""
 
-    async def call(gate: Gate, arguments: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+    async def call(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         batch = gate.recipes.batch(name, arguments)
         if isinstance(batch, Refusal):
             raise BadRequestError("; ".join(problem.message for problem in batch.problems))
-        return _replied((await gate.run(batch, on_progress=progress)).answer)
+        return _replied((await gate.run(batch, on_progress=caller.progress, approve=caller.approve)).answer)
 
     return call
 
@@ -76,7 +82,7 @@ def _replied(answer: Reply) -> dict[str, Any]:
     }
 
 
-async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | None) -> dict[str, Any]:
+async def find(gate: Gate, arguments: Mapping[str, Any], _caller: Caller) -> dict[str, Any]:
     """Search the catalogue."""
     asked = _checked(_FindTools, arguments)
     await gate.first_opening()
@@ -97,7 +103,7 @@ async def find(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | N
     return _answer(answer | {"unavailable": down} if down else answer)
 
 
-async def get_result(gate: Gate, arguments: Mapping[str, Any], _progress: Progress | None) -> dict[str, Any]:
+async def get_result(gate: Gate, arguments: Mapping[str, Any], _caller: Caller) -> dict[str, Any]:
     """Fetch a reply again, or a part of one result."""
     asked = _checked(_GetResult, arguments)
     try:

@@ -85,6 +85,17 @@ def test_reads_only_refuses_a_write_and_runs_nothing(desk: Desk, record: Record)
     assert record.starts() == []
 
 
+@pytest.mark.parametrize(("argv", "ended", "starts"), [((), "DENIED", []), (("--yes",), None, ["w"])])
+def test_a_write_that_a_person_has_to_allow_needs_yes_where_there_is_no_terminal(
+    desk: Desk, argv: tuple[str, ...], ended: str | None, starts: list[str]
+) -> None:
+    log = desk.home / "log"
+    write_config(desk.project, {"rec": recorder_upstream(log)}, headgate={"confirm_writes": True})
+    _, reply = reply_to(desk, [WRITE], *argv)
+    assert reply["results"][0].get("error_code") == ended
+    assert Record(log).tags("start") == starts
+
+
 def test_a_plan_shows_the_stages_and_runs_nothing(desk: Desk, record: Record) -> None:
     ran = desk.start("plan", given=json.dumps([WAIT, WRITE]))
     reply = json.loads(ran.out)

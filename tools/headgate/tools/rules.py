@@ -39,6 +39,8 @@ class ToolRules:
     resource: str | None = None
     """A name for what a call touches, with `{argument}` slots, such as `order:{order_id}`."""
     idempotent: bool = False
+    confirm: bool = False
+    """Whether a person has to allow each write of it."""
     check_arguments: bool = True
     """Whether arguments are held against the tool's schema before a call goes out."""
     forward: Forward | None = None
@@ -67,6 +69,11 @@ class UpstreamRules:
     every_tool: ToolRules = field(default_factory=ToolRules)
     """The rules of a tool that has none of its own."""
     tools: Mapping[str, ToolRules] = field(default_factory=dict[str, ToolRules])
+
+    @property
+    def confirms(self) -> bool:
+        """Whether a person has to be asked about a write of any of its tools."""
+        return any(tool.confirm for tool in (self.every_tool, *self.tools.values()))
 
     def of(self, tool: str) -> ToolRules:
         """Rules of the tool that the upstream calls `tool`."""

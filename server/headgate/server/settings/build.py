@@ -101,6 +101,7 @@ def headgate_settings(table: Headgate, environ: Mapping[str, str], findings: Fin
         reply_limit=table.reply_limit or plain.reply_limit,
         serialize=table.serialize or plain.serialize,
         event_loop=table.event_loop or plain.event_loop,
+        confirm_writes=table.confirm_writes or plain.confirm_writes,
     )
 
 

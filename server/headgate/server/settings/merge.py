@@ -62,6 +62,7 @@ def _tool_rules(tool: Tool, upstream: Upstream, defaults: Rules) -> ToolRules:
         result_limit=_nearest((level.result_limit for level in levels), None),
         resource=tool.resource,
         idempotent=tool.idempotent or False,
+        confirm=tool.confirm or False,
         check_arguments=_nearest((level.check_arguments for level in levels), _PLAIN.check_arguments),
         forward=forward(tool.idempotency),
     )

@@ -38,6 +38,7 @@ class Headgate(Table):
     serialize: Literal["batch", "upstream", "resource"] | None = None
     event_loop: Literal["auto", "asyncio", "uvloop"] | None = None
     journal: str | None = None
+    confirm_writes: bool | None = None
 
 
 class Rules(Table):
@@ -58,6 +59,7 @@ class Tool(Rules):
     kind: Literal["read", "write"] | None = Field(default=None, alias="class")
     resource: str | None = None
     idempotent: bool | None = None
+    confirm: bool | None = None
     idempotency: dict[str, str] | None = None
     method: Annotated[str, BeforeValidator(values.method)] | None = None
     path: str | None = None

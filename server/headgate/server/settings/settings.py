@@ -25,6 +25,8 @@ class HeadgateSettings:
     """Bytes of a whole reply."""
     serialize: Literal["batch", "upstream", "resource"] = "batch"
     event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    confirm_writes: bool = False
+    """Whether a person has to allow every write, whatever its tool says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import click
 import orjson
 
+from headgate.server.approval import Approve, Verdict
 from headgate.server.cli.config import chosen_settings
 from headgate.server.cli.display import echo_json, on_terminal
 from headgate.server.cli.fault import Fault
@@ -25,6 +26,7 @@ _EXIT = {"ok": 0, "partial": 3, "pending": 3, "failed": 4, "refused": 5}
 _FILE = click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON, on a terminal too.")
 _WAIT = click.option("--wait", is_flag=True, help="Wait until every call has ended, whatever answer_within says.")
+_YES = click.option("--yes", is_flag=True, help="Allow the writes that a person has to allow.")
 _READS_ONLY = click.option("--reads-only", is_flag=True, help="Refuse the batch if there is a write in it.")
 
 
@@ -33,7 +35,8 @@ _READS_ONLY = click.option("--reads-only", is_flag=True, help="Refuse the batch 
 @_JSON
 @_READS_ONLY
 @_WAIT
-def call(file: Path | None, *, as_json: bool, reads_only: bool, wait: bool) -> int:
+@_YES
+def call(file: Path | None, *, as_json: bool, reads_only: bool, wait: bool, yes: bool) -> int:
     """Run the batch in FILE, or on stdin, and print the reply.
 
     FILE holds {"calls": [...]}, a list of calls, or one call. Exit code: 0 all ok, 3 partly, 4 failed, 5 refused.
@@ -41,7 +44,8 @@ def call(file: Path | None, *, as_json: bool, reads_only: bool, wait: bool) -> i
     settings = chosen_settings()
     if wait:
         settings = replace(settings, headgate=replace(settings.headgate, answer_within_s=_FOREVER_S))
-    return _run(settings, as_request(_read(file), dry_run=False), as_json=as_json, reads_only=reads_only)
+    request = as_request(_read(file), dry_run=False)
+    return _run(settings, request, as_json=as_json, reads_only=reads_only, approve=_approver(yes=yes))
 
 
 @click.command()
@@ -54,11 +58,18 @@ def plan(file: Path | None, *, as_json: bool, reads_only: bool) -> int:
     return _run(settings, as_request(_read(file), dry_run=True), as_json=as_json, reads_only=reads_only)
 
 
-def _run(settings: Settings, request: Mapping[str, object], *, as_json: bool, reads_only: bool) -> int:
+def _run(
+    settings: Settings,
+    request: Mapping[str, object],
+    *,
+    as_json: bool,
+    reads_only: bool,
+    approve: Approve | None = None,
+) -> int:
     keep_log_quiet()
     for_person = on_terminal() and not as_json
     bar = for_person and sys.stderr.isatty() and not request.get("dry_run")
-    reply = asyncio.run(_reply(settings, request, reads_only=reads_only, bar=bar))
+    reply = asyncio.run(_reply(settings, request, reads_only=reads_only, bar=bar, approve=approve))
     if for_person:
         echo_reply(reply)
     else:
@@ -68,13 +79,29 @@ def _run(settings: Settings, request: Mapping[str, object], *, as_json: bool, re
     return _EXIT.get(str(reply.get("outcome")), 4)
 
 
-async def _reply(settings: Settings, request: Mapping[str, object], *, reads_only: bool, bar: bool) -> dict[str, Any]:
+def _approver(*, yes: bool) -> Approve | None:
+    """Ask at the terminal; `None` where there is none and `--yes` was not said."""
+    at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+
+    async def approve(question: str) -> Verdict:
+        if yes:
+            return "allowed"
+        click.echo(question, err=True)
+        return "allowed" if await asyncio.to_thread(click.confirm, "allow", err=True) else "declined"
+
+    return approve if yes or at_terminal else None
+
+
+async def _reply(
+    settings: Settings, request: Mapping[str, object], *, reads_only: bool, bar: bool, approve: Approve | None
+) -> dict[str, Any]:
     async with open_gate(settings) as gate:
         await until_known(gate, request)
         if not bar:
-            return (await gate.run(request, reads_only=reads_only)).reply
+            return (await gate.run(request, reads_only=reads_only, approve=approve)).reply
         with Progress() as progress:
-            return (await gate.run(request, reads_only=reads_only, on_progress=progress.show)).reply
+            run = gate.run(request, reads_only=reads_only, on_progress=progress.show, approve=approve)
+            return (await run).reply
 
 
 def as_request(value: object, *, dry_run: bool) -> Mapping[str, object]:
