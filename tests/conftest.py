@@ -51,6 +51,14 @@ def anyio_backend() -> object:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_journal_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test records without saying where is not recorded among the user's own writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def within() -> Callable[..., AbstractContextManager[anyio.CancelScope]]:
     """Bound a wait to 5 seconds, or to as many as are given; past them the test fails."""

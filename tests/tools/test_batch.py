@@ -66,7 +66,7 @@ def test_every_fault_of_the_shape_is_named_at_once() -> None:
             {**T, "depends_on": [7]},
             {**T, "wait": 1},
             {**T, "arguments": "none"},
-            {**T, "idempotency_key": "k"},
+            {**T, "idempotency_key": "no key"},
             {**T, "tool": ""},
         ],
         "on_error": "explode",
@@ -81,11 +81,11 @@ def test_every_fault_of_the_shape_is_named_at_once() -> None:
         ("INVALID_REQUEST", "calls[4].depends_on[0]"),
         ("INVALID_REQUEST", "calls[5].wait"),
         ("INVALID_REQUEST", "calls[6].arguments"),
+        ("INVALID_REQUEST", "calls[7].idempotency_key"),
         ("INVALID_REQUEST", "calls[8].tool"),
         ("INVALID_REQUEST", "dry_run"),
         ("INVALID_REQUEST", "mode"),
         ("INVALID_REQUEST", "on_error"),
-        ("NOT_SUPPORTED", "calls[7].idempotency_key"),
     ]
 
 
@@ -115,8 +115,9 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
     refusal = parse_batch({"calls": [{**T, "wait": 1}], "mode": 1}, max_calls=9)
 
     assert not isinstance(refusal, Batch)
+    known = "tool, arguments, id, depends_on, for_each, parallel_group, timeout_s, select, idempotency_key"
     assert [problem.message for problem in refusal.problems] == [
-        'unknown field "wait"; known are tool, arguments, id, depends_on, for_each, parallel_group, timeout_s, select',
+        f'unknown field "wait"; known are {known}',
         'unknown field "mode"; known are calls, groups, on_error, timeout_s, dry_run',
     ]
 

@@ -69,12 +69,9 @@ def test_flat_arguments_are_taken_as_they_are(call: dict[str, Any], arguments: d
 
 def test_among_flat_arguments_the_fields_of_a_call_are_its_own() -> None:
     call = {"tool": "t", "id": "a", "depends_on": [], "select": "$.y", "timeout_s": 1, "for_each": [1], "x": 1}
-    batch = parse_batch([{**call, "parallel_group": "g"}], max_calls=9)
+    batch = parse_batch([{**call, "parallel_group": "g", "idempotency_key": "k"}], max_calls=9)
 
-    assert batch == Batch((Call("t", {"x": 1}, "a", (), "$.y", 1.0, [1], "g"),))
-    assert problems_with([{"tool": "t", "x": 1, "idempotency_key": "k"}]) == [
-        ("NOT_SUPPORTED", "calls[0].idempotency_key")
-    ]
+    assert batch == Batch((Call("t", {"x": 1}, "a", (), "$.y", 1.0, [1], "g", "k"),))
 
 
 @pytest.mark.parametrize("more", [{}, {"x": 1}])

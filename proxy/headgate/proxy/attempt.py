@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.proxy.capacity import Capacity
+from headgate.proxy.journal.journal import Intent
 from headgate.tools.catalogue import Tool
 
 
@@ -52,6 +53,13 @@ class Attempt:
     meta: Mapping[str, Any] | None = None
     """What goes with it as `_meta`, and as `headers` of the HTTP request, where its tool takes the key there."""
     headers: Mapping[str, str] | None = None
+    intent: Intent | None = None
+    """Of a write, what is written down of it before it goes out, and its number in the journal from then on."""
+    write: int | None = None
+    in_doubt: bool = False
+    """Whether it has gone out before, and nobody knows what became of that."""
+    replayed: bool = False
+    """Whether it is answered by what became of an earlier write under the same key."""
     ahead: Ahead | None = None
     """Set where nobody has asked for it yet."""
     attempts: int = 1

@@ -18,15 +18,16 @@ from headgate.proxy.connection import CallFailedError
 from headgate.proxy.flights import Flight, Flights, Key, Result, key_of
 
 
-def coalesced(flights: Flights, inner: CallPath) -> CallPath:
-    """Let identical reads share one call through `inner`."""
-    return _Coalesced(flights, inner).call
+def coalesced(flights: Flights, inner: CallPath, writes: CallPath | None = None) -> CallPath:
+    """Let identical reads share one call through `inner`, parted by what goes through `writes`."""
+    return _Coalesced(flights, inner, writes or inner).call
 
 
 class _Coalesced:
-    def __init__(self, flights: Flights, inner: CallPath) -> None:
+    def __init__(self, flights: Flights, inner: CallPath, writes: CallPath) -> None:
         self._flights = flights
         self._inner = inner
+        self._writes = writes
 
     async def call(self, attempt: Attempt) -> Result:
         if attempt.tool.kind == "write":
@@ -44,7 +45,7 @@ class _Coalesced:
     async def _write(self, attempt: Attempt) -> Result:
         self._flights.write_begins()
         try:
-            return await self._inner(attempt)
+            return await self._writes(attempt)
         finally:
             self._flights.write_ends()
 

@@ -13,6 +13,10 @@ MAX_MESSAGE = 8 * 1024 * 1024
 """Bytes of one message of an upstream, decompressed. What is larger is not taken in, however it is carried."""
 
 
+MAX_LATE = 16
+"""Writes of one upstream that are left to run on when their callers have given up, and take up a connection."""
+
+
 class CallFailedError(Exception):
     """A call gave no result. Raised by connections and by the wrappers around them."""
 

@@ -13,6 +13,7 @@ from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.connection import CallFailedError
 from headgate.tools.filling import CheckArguments
+from headgate.tools.keys import item_key
 from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.plan import Plan, Step
 from headgate.tools.result import read_result
@@ -111,7 +112,7 @@ class Driver:
         for command in commands:
             match command:
                 case Start(index, arguments, item):
-                    attempt = self._attempt(index, arguments)
+                    attempt = self._attempt(index, arguments, item)
                     if self.plan.steps[index].kind == "write":
                         self._queued[index, item] = attempt
                     self._tasks[index, item] = self._group.create_task(self._send((index, item), attempt))
@@ -128,7 +129,7 @@ class Driver:
         if self.on_progress is not None:
             self.on_progress()
 
-    def _attempt(self, index: int, arguments: Mapping[str, Any]) -> Attempt:
+    def _attempt(self, index: int, arguments: Mapping[str, Any], item: int | None) -> Attempt:
         step = self.plan.steps[index]
         if step.tool is None:
             raise RuntimeError(f"the schedule started call {index}, which has no tool")
@@ -140,6 +141,7 @@ class Driver:
             self._caps_of(step),
             self._loop.time(),
             deadline=self._ends_at,
+            key=None if step.call.idempotency_key is None else item_key(step.call.idempotency_key, item),
         )
 
     def _caps_of(self, step: Step) -> tuple[Capacity, ...]:
@@ -153,7 +155,16 @@ class Driver:
         self._queued.pop(key, None)
         index, item = key
         self._handle(
-            Ended(index, result, attempt.started_at, attempt.queued_s, item, attempt.coalesced, attempt.attempts)
+            Ended(
+                index,
+                result,
+                attempt.started_at,
+                attempt.queued_s,
+                item,
+                attempt.coalesced,
+                attempt.attempts,
+                attempt.replayed,
+            )
         )
 
     async def _result_of(self, attempt: Attempt) -> Answer | Failure:

@@ -12,7 +12,7 @@ import httpx2 as httpx
 from mcp.shared.exceptions import MCPError
 from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 
-from headgate.proxy.connection import Connection, Open, Opening
+from headgate.proxy.connection import MAX_LATE, Connection, Open, Opening
 from headgate.proxy.http_body import ENCODINGS
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
@@ -22,8 +22,8 @@ from headgate.proxy.target import HttpTarget
 
 CONNECT_S = 10.0
 """How long a connection may take to come about, and how long a request may wait for one that is free."""
-_SPARE_CONNECTIONS = 4
-"""Beside the calls in flight: the upstream's own stream, listings, and what we say out of courtesy."""
+_SPARE_CONNECTIONS = 4 + MAX_LATE
+"""Beside the calls in flight: the upstream's own stream, listings, what we say out of courtesy, and late writes."""
 _KEPT_S = 4.0
 """How long an idle connection is kept. Many servers close theirs after 5 s: a request sent at that moment is lost."""
 _PROBES = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}

@@ -2,12 +2,14 @@
 
 Its order stands in `call_path` and in `_Way.call`:
 
+- a write under a *key* that was made before gets what became of that one, and needs nothing else;
 - a write waits for its *turn* among the writes of all batches to the same scope;
 - a read that is *identical* to one in flight waits for that one's answer, and needs nothing else;
 - while the upstream's *circuit* is open, a call is refused at once;
 - then it waits for its *permits*: the batch's cap, the upstream's, the tool's;
 - then for the *pace* that its limiters set, the last thing before it goes out, so that no token grows stale;
 - only then its *clock* starts: waiting for a turn or a permit does not count against a call's own timeout;
+- a write is *written down* before its first byte goes out, and so is its outcome before anybody hears of it;
 - an attempt that *fails* in a way that may pass is made again, with permits and a token of its own: it waits, without
   holding anything, while its clock runs.
 
@@ -23,22 +25,38 @@ from headgate.proxy.circuit import Probe, no_probe
 from headgate.proxy.coalesce import coalesced
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.flights import Flights
+from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
 from headgate.proxy.turns import Turns
 from headgate.tools.scope import scope_of
 
 
-def call_path(limits: Limits, send: CallPath, probe: Probe = no_probe) -> CallPath:
-    """The way to one upstream, whose connection is behind `send` and whose health `probe` can find out."""
-    return in_turn(limits.turns, coalesced(Flights(), _Way(limits, send, probe).call))
+def call_path(limits: Limits, send: CallPath, probe: Probe = no_probe, writes: Writes | None = None) -> CallPath:
+    """The way to one upstream, whose connection is behind `send`, and whose health `probe` can find out.
+
+    `writes` writes down what is sent that changes something.
+    """
+    way = _Way(limits, send, probe).call
+    if writes is None:
+        inner = coalesced(Flights(), way)
+        return parted(inner, in_turn(limits.turns, inner))
+    inner = coalesced(Flights(), way, _Way(limits, writes.journaled(send), probe).call)
+    return parted(inner, writes.keyed(in_turn(limits.turns, inner)))
+
+
+def parted(reads: CallPath, writes: CallPath) -> CallPath:
+    """Let reads go one way and writes another."""
+
+    async def call(attempt: Attempt) -> Mapping[str, Any]:
+        return await (reads if attempt.tool.kind == "read" else writes)(attempt)
+
+    return call
 
 
 def in_turn(turns: Turns, inner: CallPath) -> CallPath:
     """Let a write wait for its turn among the writes to its scope."""
 
     async def call(attempt: Attempt) -> Mapping[str, Any]:
-        if attempt.tool.kind == "read":
-            return await inner(attempt)
         scope = scope_of(attempt.tool, attempt.arguments)
         await turns.enter(scope)
         try:

@@ -18,6 +18,7 @@ from headgate.proxy.connection import (
     UnavailableError,
 )
 from headgate.proxy.examine import concerns_about
+from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
 from headgate.proxy.path import call_path
 from headgate.proxy.replica import Replica, State
@@ -49,13 +50,20 @@ class UpstreamState:
 class Upstream:
     """Run `run` in one task; `call` from any."""
 
-    def __init__(self, name: str, rules: UpstreamRules, open_session: Open, changed: Callable[[], None]) -> None:
-        """`changed` is told whenever the listing is another."""
+    def __init__(
+        self,
+        name: str,
+        rules: UpstreamRules,
+        open_session: Open,
+        changed: Callable[[], None],
+        writes: Writes | None = None,
+    ) -> None:
+        """`changed` is told whenever the listing is another; `writes` writes down what changes something."""
         self.name = name
         self.rules = rules
         self._limits = Limits(rules, name)
         self.durations = self._limits.durations
-        self.call: CallPath = call_path(self._limits, self._send, self._probe)
+        self.call: CallPath = call_path(self._limits, self._send, self._probe, writes)
         self._replicas = [Replica(name, open_session, self._list, self._weigh) for _ in range(rules.replicas)]
         self._changed = changed
         self._definitions: tuple[Mapping[str, Any], ...] = ()

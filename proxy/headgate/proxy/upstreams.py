@@ -9,6 +9,7 @@ from typing import Any
 from headgate.proxy.arguments import ArgumentChecker
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
+from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.upstream import Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.rules import UpstreamRules
@@ -17,10 +18,11 @@ from headgate.tools.rules import UpstreamRules
 class Upstreams:
     """The upstreams by name, and the catalogue as it stands."""
 
-    def __init__(self, openers: Mapping[str, tuple[UpstreamRules, Open]]) -> None:
-        """Nothing is opened before `running`."""
+    def __init__(self, openers: Mapping[str, tuple[UpstreamRules, Open]], writes: Writes | None = None) -> None:
+        """Nothing is opened before `running`. `writes` are where writes are written down, if anywhere."""
         self._upstreams = {
-            name: Upstream(name, rules, open_session, self._relist) for name, (rules, open_session) in openers.items()
+            name: Upstream(name, rules, open_session, self._relist, writes)
+            for name, (rules, open_session) in openers.items()
         }
         self.confirms = any(rules.confirms for rules, _ in openers.values())
         """Whether a person has to be asked about any write."""
@@ -55,6 +57,9 @@ class Upstreams:
 
     def check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with a call's arguments."""
+        forward = tool.rules.forward
+        if forward is not None and forward.into == "argument":
+            arguments = {forward.name: "", **arguments}  # headgate fills it in when the call goes out
         return self._arguments.check(tool, arguments)
 
     def typical_s(self, tool: Tool) -> float | None:

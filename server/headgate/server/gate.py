@@ -11,6 +11,10 @@ from typing import Any, cast
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.driver import Driver
+from headgate.proxy.journal.journal import Journal
+from headgate.proxy.journal.journaled import Writes
+from headgate.proxy.journal.later import JournalFile
+from headgate.proxy.journal.memory import MemoryJournal
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.stdio import stdio_opener
 from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
@@ -260,13 +264,19 @@ async def open_gate(settings: Settings | str | Path) -> AsyncGenerator[Gate]:
 
 
 @asynccontextmanager
-async def gate_over(settings: Settings, openers: Mapping[str, tuple[UpstreamRules, Open]]) -> AsyncGenerator[Gate]:
-    """A gate over upstreams of your own making, such as `MemoryUpstream`; those of `settings` are not opened."""
-    upstreams = Upstreams(openers)
+async def gate_over(
+    settings: Settings, openers: Mapping[str, tuple[UpstreamRules, Open]], journal: Journal | None = None
+) -> AsyncGenerator[Gate]:
+    """A gate over upstreams of your own making, such as `MemoryUpstream`; those of `settings` are not opened.
+
+    Writes are recorded in `journal`; without one, where the settings say.
+    """
+    writes = Writes(journal or _journal(settings))
+    upstreams = Upstreams(openers, writes)
     failure: Exception | None = None  # of the context's own body: it leaves as it is, not in a group
     with contextlib.ExitStack() as at_last:
         # The sessions end before the calls are waited for: a write that outlasts the drain ends with its session.
-        async with asyncio.TaskGroup() as tasks, upstreams.running():
+        async with writes.running(), asyncio.TaskGroup() as tasks, upstreams.running():
             gate = Gate(settings, upstreams, tasks)
             at_last.callback(gate.close_books)
             try:
@@ -277,6 +287,11 @@ async def gate_over(settings: Settings, openers: Mapping[str, tuple[UpstreamRule
                 await gate.drain()
     if failure is not None:
         raise failure
+
+
+def _journal(settings: Settings) -> Journal:
+    place = settings.headgate.journal
+    return MemoryJournal() if place is None else JournalFile(place, settings.headgate.journal_arguments)
 
 
 def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:

@@ -1,5 +1,7 @@
 """Settings for one command and no file."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,7 @@ def test_the_upstream_is_named_after_the_server_and_not_its_launcher(line: str, 
 def test_all_else_is_by_default() -> None:
     settings = wrap_command("uvx", ["mcp-server-git", "${HOME}"], {})
 
-    assert settings.headgate == HeadgateSettings()
+    assert replace(settings.headgate, journal=None) == HeadgateSettings()
     target = StdioTarget("uvx", ("mcp-server-git", "${HOME}"))
     assert settings.upstreams == {"git": UpstreamSettings("git", target, UpstreamRules())}
     assert (settings.source, settings.notices) == (None, ())

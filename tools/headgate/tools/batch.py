@@ -10,10 +10,9 @@ from headgate.tools.coerce import request_of
 from headgate.tools.refusal import Problem, Refusal
 
 OWN_TOOLS = frozenset(("batch_call", "batch_read", "find_tools", "get_result"))
-_NOT_YET = {
-    "idempotency_key": "idempotency_key is not available in this version: leave it out; no write is sent twice",
-}
-_CALL_KNOWN = ("tool", "arguments", "id", "depends_on", "for_each", "parallel_group", "timeout_s", "select")
+_CALL_KNOWN = (
+    "tool", "arguments", "id", "depends_on", "for_each", "parallel_group", "timeout_s", "select", "idempotency_key",
+)  # fmt: skip
 _BATCH_KNOWN = ("calls", "groups", "on_error", "timeout_s", "dry_run")
 MAX_TOOL = 256
 """Characters of a tool's name."""
@@ -40,6 +39,8 @@ class Call:
     for_each: list[Any] | dict[str, Any] | None = None
     """A list, or a reference to one: the call runs once for each item."""
     parallel_group: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    idempotency_key: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,200}$")] | None = None
+    """Of a write: under the same one it is made once. To a read it means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,7 @@ def _problems_of(invalid: ValidationError) -> list[Problem]:
         if error["type"] == "too_short" and len(errors) > 1:
             continue  # pydantic counts only the calls that were well formed
         where = "".join(_step(step) for step in error["loc"]).removeprefix(".")
-        name = where.rpartition(".")[2]
-        if error["type"] == "unexpected_keyword_argument" and name in _NOT_YET:
-            problems.append(Problem("NOT_SUPPORTED", where, _NOT_YET[name]))
-        else:
-            problems.append(Problem("INVALID_REQUEST", where, _explained(error["type"], error["msg"], where)))
+        problems.append(Problem("INVALID_REQUEST", where, _explained(error["type"], error["msg"], where)))
     return problems
 
 
@@ -147,6 +144,8 @@ def _explained(kind: str, message: str, where: str) -> str:
         case "too_short":
             return "a batch needs at least one call"
         case "string_pattern_mismatch":
+            if field_name == "idempotency_key":
+                return "an idempotency_key is 1 to 200 characters of printable ASCII, without spaces"
             return "an id is 1 to 64 characters of A-Z a-z 0-9 _ -"
         case _:
             return message[:1].lower() + message[1:]

@@ -80,6 +80,9 @@ class Outcome:
     """Whether an identical call that was on its way already answered it too."""
     attempts: int = 1
     """How often it went out."""
+    replayed: bool = False
+    """Whether it is what became of an earlier write under the same key: this time nothing was sent."""
+
     parts: "Mapping[str, Outcome] | None" = None
     """What became of each call of a recipe, by name."""
 

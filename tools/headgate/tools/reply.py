@@ -141,6 +141,8 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
         envelope["coalesced"] = True
     if outcome.attempts > 1:
         envelope["attempts"] = outcome.attempts
+    if outcome.replayed:
+        envelope["replayed"] = True
     if isinstance(outcome.result, Answer):
         data = outcome.result.data
         envelope["data"] = data if step.call.select is None else _selected(step.call.select, data)

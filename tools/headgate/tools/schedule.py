@@ -49,6 +49,8 @@ class Ended:
     """Whether an identical call of somebody else's was its answer."""
     attempts: int = 1
     """How often it went out."""
+    replayed: bool = False
+    """Whether what became of an earlier write under the same key was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,18 @@ class Schedule:
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take note of `event` and say what to do next. An event for a call that has ended changes nothing."""
         match event:
-            case Ended(index, result, started_at, queued_s, item, coalesced, attempts):
+            case Ended(index, result, started_at, queued_s, item):
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
-                outcome = Outcome(result, now, started_at, queued_s, coalesced=coalesced, attempts=attempts)
+                outcome = Outcome(
+                    result,
+                    now,
+                    started_at,
+                    queued_s,
+                    coalesced=event.coalesced,
+                    attempts=event.attempts,
+                    replayed=event.replayed,
+                )
                 return self._answered(index, outcome) if item is None else self._item_ended(index, item, outcome)
             case Expired():
                 return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)

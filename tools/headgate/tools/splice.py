@@ -14,6 +14,7 @@ from headgate.tools.batch import Batch, Call
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.filling import CheckArguments
 from headgate.tools.given import opaque
+from headgate.tools.keys import part_key
 from headgate.tools.outcome import Failure
 from headgate.tools.recipe import Later, Recipe, as_tool, defaults, expand, missing, params_in_defaults
 from headgate.tools.reference import FROM, Template, scan
@@ -161,4 +162,5 @@ def _part_of(part: Call, call: Call, first: tuple[str, ...]) -> Call:
         depends_on=(*part.depends_on, *first),
         timeout_s=min(timeouts, default=None),
         parallel_group=part.parallel_group or call.parallel_group,
+        idempotency_key=None if call.idempotency_key is None else part_key(call.idempotency_key, part.id),
     )

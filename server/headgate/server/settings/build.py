@@ -9,20 +9,19 @@ from headgate.proxy.target import EndpointsTarget
 from headgate.server.settings import values
 from headgate.server.settings.endpoints import KEYS, read_endpoints
 from headgate.server.settings.forward import check_forward
+from headgate.server.settings.journal import journal_place
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
 from headgate.server.settings.prefetch import prefetch_rules
 from headgate.server.settings.problems import Findings
 from headgate.server.settings.recipes import RecipeReader
-from headgate.server.settings.schema import File, Headgate, Table, Tool, Upstream
+from headgate.server.settings.schema import File, Headgate, Tool, Upstream
 from headgate.server.settings.schema import Recipe as RecipeTable
 from headgate.server.settings.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.server.settings.target import TargetReader
 from headgate.tools.recipe import Recipe
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
-_NOT_IN_FORCE = frozenset({"journal"})
-"""Keys that are right and have no effect yet. What comes into force leaves this list."""
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
@@ -38,10 +37,8 @@ class Builder:
 
     def build(self) -> Settings:
         """The settings; raises SettingsError with all that was found wrong, here and before."""
-        headgate = headgate_settings(self.file.headgate, self.environ, self.findings)
+        headgate = headgate_settings(self.file.headgate, self.environ, self.findings, self.base)
         check_burst(("defaults",), self.file.defaults, self.findings)
-        self._notice_unused(("headgate",), self.file.headgate)
-        self._notice_unused(("defaults",), self.file.defaults)
         upstreams = {name: self._upstream(name, upstream) for name, upstream in self.file.upstreams.items()}
         recipes = {name: self._recipe(name, recipe, headgate) for name, recipe in self.file.recipes.items()}
         prefetch = prefetch_rules(self.file.prefetch, self.findings)
@@ -67,7 +64,6 @@ class Builder:
             )
         target = TargetReader(path, upstream, self.environ, self.base, self.findings).read()
         check_bursts(path, upstream, self.file.defaults, self.findings)
-        self._notice_unused(path, upstream)
         for tool_name, tool in upstream.tools.items():
             self._tool((*path, "tools", tool_name), tool)
             check_forward((*path, "tools", tool_name), tool.idempotency, upstream, self.findings)
@@ -76,7 +72,6 @@ class Builder:
         return None if target is None else UpstreamSettings(name, target, upstream_rules(upstream, self.file.defaults))
 
     def _tool(self, path: KeyPath, tool: Tool) -> None:
-        self._notice_unused(path, tool)
         upstream = self.file.upstreams[str(path[1])]
         if upstream.http is not None or self.findings.blames((*path[:2], "http")):
             return
@@ -84,13 +79,11 @@ class Builder:
             if key in tool.model_fields_set:
                 self.findings.problem((*path, key), "this is for the tools of an upstream with http; take it out")
 
-    def _notice_unused(self, path: KeyPath, table: Table) -> None:
-        for key in table.model_fields_set & _NOT_IN_FORCE:
-            self.findings.notice((*path, key), "is accepted but not in force yet")
 
-
-def headgate_settings(table: Headgate, environ: Mapping[str, str], findings: Findings) -> HeadgateSettings:
-    """`[headgate]` with its defaults, and HEADGATE_PARALLEL over it."""
+def headgate_settings(
+    table: Headgate, environ: Mapping[str, str], findings: Findings, base: Path | None = None
+) -> HeadgateSettings:
+    """`[headgate]` with its defaults, and HEADGATE_PARALLEL over it. Relative paths are seen from `base`."""
     plain = HeadgateSettings()
     return HeadgateSettings(
         parallel=_parallel(plain.parallel if table.parallel is None else table.parallel, environ, findings),
@@ -102,6 +95,8 @@ def headgate_settings(table: Headgate, environ: Mapping[str, str], findings: Fin
         serialize=table.serialize or plain.serialize,
         event_loop=table.event_loop or plain.event_loop,
         confirm_writes=table.confirm_writes or plain.confirm_writes,
+        journal=journal_place(table.journal, base, findings),
+        journal_arguments=table.journal_arguments or plain.journal_arguments,
     )
 
 

@@ -81,6 +81,11 @@ class RecipeReader:
             return ()
         self._tell(_problems_of(batch, reader.used))
         for place, call in enumerate(batch.calls):
+            if call.idempotency_key is not None:
+                wrong = (
+                    "a key written here would let this write be made once a day: give one where the recipe is called"
+                )
+                self.findings.problem((*path, place, "idempotency_key"), wrong)
             if call.tool in self.names:
                 self.findings.problem((*path, place, "tool"), "this is a recipe, and a recipe cannot be part of one")
         return batch.calls

@@ -39,6 +39,7 @@ class Headgate(Table):
     event_loop: Literal["auto", "asyncio", "uvloop"] | None = None
     journal: str | None = None
     confirm_writes: bool | None = None
+    journal_arguments: Literal["none", "hash", "full"] | None = None
 
 
 class Rules(Table):

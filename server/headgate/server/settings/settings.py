@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from headgate.proxy.journal.journal import ArgumentsKept
 from headgate.proxy.target import EndpointsTarget, Target
 from headgate.tools.prefetch import PrefetchRule
 from headgate.tools.recipe import Recipe
@@ -27,6 +29,9 @@ class HeadgateSettings:
     event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     confirm_writes: bool = False
     """Whether a person has to allow every write, whatever its tool says."""
+    journal: Path | None = None
+    """Where writes are recorded; `None` keeps the record in memory, for as long as headgate runs."""
+    journal_arguments: ArgumentsKept = "hash"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""What is done to the tables of a journal, each within a transaction that somebody else begins and commits."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from headgate.proxy.journal import chain
+from headgate.proxy.journal.journal import ArgumentsKept, Ending, Found, Intent
+from headgate.tools.keys import Entry, WriteState, is_over, may_become
+
+MAX_RESULT = 1_000_000
+"""Bytes of a result that is kept to be replayed."""
+_HOLDER = """SELECT id, fingerprint, state, owner, ended_at, ending FROM writes
+             WHERE key = ? AND tool = ? AND upstream = ? AND principal = ? AND live = 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The tables as one owner sees them."""
+
+    connection: sqlite3.Connection
+    owner: str
+    lives: Callable[[str], bool]
+    """Whether the owner of that name still runs."""
+    arguments: ArgumentsKept = "hash"
+
+    def holder(self, intent: Intent, now: float) -> Found | None:
+        """The write that holds the intent's key, if any does. Changes nothing."""
+        key = intent.key
+        found = self.connection.execute(_HOLDER, (key, intent.tool, intent.upstream, intent.principal)).fetchone()
+        if found is None or is_over(Entry(found[1], found[2], found[4]), now):
+            return None
+        return Found(found[0], found[1], ending_of(found[2], found[5]), here=found[3] == self.owner)
+
+    def claim(self, intent: Intent, now: float) -> int | Found:
+        """Write an intent down; or the write that holds its key."""
+        if intent.key is not None:
+            found = self.holder(intent, now)
+            if found is not None:
+                return self._settled_if_dead(found, now)
+            self.connection.execute(
+                "UPDATE writes SET live = NULL "
+                "WHERE key = ? AND tool = ? AND upstream = ? AND principal = ? AND live = 1",
+                (intent.key, intent.tool, intent.upstream, intent.principal),
+            )
+        write = chain.append(self.connection, None, now, "intent", self._told(intent))
+        self.connection.execute(
+            "INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, NULL, NULL, ?, ?)",
+            (write, *intent.scope, intent.fingerprint, self.owner, now, None if intent.key is None else 1, write),
+        )
+        return write
+
+    def settle(self, write: int, ending: Ending, now: float, by: Mapping[str, Any] | None = None) -> bool:
+        """Write an ending down; whether that changed anything. `by` says who settled it, where it was a person."""
+        found = self.connection.execute("SELECT state FROM writes WHERE id = ?", (write,)).fetchone()
+        if found is None or not may_become(found[0], ending.state):
+            return False
+        kept = _ending_to_keep(ending)
+        detail: dict[str, Any] = {"code": ending.code, "result": None if kept is None else digest(kept), **(by or {})}
+        chain.append(self.connection, write, now, ending.state, detail)
+        ended_at = None if ending.state == "unknown" else now
+        live = None if ending.state == "not_sent" else 1
+        self.connection.execute(
+            "UPDATE writes SET state = ?, ended_at = ?, ending = ?, live = CASE WHEN live = 1 THEN ? END WHERE id = ?",
+            (ending.state, ended_at, kept, live, write),
+        )
+        return True
+
+    def recover(self, now: float) -> int:
+        """Let what dead owners have left at its intent be unknown; how many that were."""
+        rows = self.connection.execute("SELECT id, owner FROM writes WHERE state = 'intent'").fetchall()
+        dead = {owner for owner in {owner for _, owner in rows} if owner != self.owner and not self.lives(owner)}
+        left = [write for write, owner in rows if owner in dead]
+        for write in left:
+            self.settle(write, LEFT_BEHIND, now)
+        return len(left)
+
+    def _settled_if_dead(self, found: Found, now: float) -> Found:
+        """`found`, unknown where its owner has died over it."""
+        (owner,) = self.connection.execute("SELECT owner FROM writes WHERE id = ?", (found.id,)).fetchone()
+        if found.ending.state != "intent" or owner == self.owner or self.lives(owner):
+            return found
+        self.settle(found.id, LEFT_BEHIND, now)
+        return Found(found.id, found.fingerprint, LEFT_BEHIND)
+
+    def _told(self, intent: Intent) -> dict[str, Any]:
+        """What the chain says of an intent."""
+        told: dict[str, Any] = {
+            "principal": intent.principal,
+            "upstream": intent.upstream,
+            "tool": intent.tool,
+            "class": "write",
+            "key": intent.key,
+        }
+        if self.arguments != "none":
+            told["fingerprint"] = intent.fingerprint
+            told["argument_names"] = sorted(intent.arguments)
+        if self.arguments == "full":
+            told["arguments"] = intent.arguments
+        return told
+
+
+LEFT_BEHIND = Ending(
+    "unknown",
+    code="OUTCOME_UNKNOWN",
+    message="headgate ended while this write was under way, and nobody saw its answer",
+)
+
+
+def _ending_to_keep(ending: Ending) -> bytes | None:
+    """An ending as it is kept: an answer too large for that is kept as the fact that there was one."""
+    if ending.result is None and ending.code is None:
+        return None
+    kept = _text({"result": ending.result, "code": ending.code, "message": ending.message})
+    if len(kept) <= MAX_RESULT or ending.result is None:
+        return kept
+    said = f"it was answered, with {len(kept)} bytes: too large to be kept. Read what it has changed instead"
+    return _text({"result": _in_place_of(ending.result.get("isError") is True, said), "code": None, "message": ""})
+
+
+def ending_of(state: WriteState, kept: bytes | None) -> Ending:
+    """An ending as it was kept."""
+    if kept is None:
+        forgotten = _in_place_of(state == "failed", "it was answered; its answer is not kept any more")
+        return Ending(state, forgotten if state in ("ok", "failed") else None)
+    read = orjson.loads(kept)
+    return Ending(state, read["result"], read["code"], read["message"])
+
+
+def _in_place_of(failed: bool, said: str) -> dict[str, Any]:  # noqa: FBT001 - as the protocol has it
+    return {"content": [{"type": "text", "text": f"This write has been made, and {said}."}], "isError": failed}
+
+
+def _text(value: object) -> bytes:
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def digest(kept: bytes) -> str:
+    """What the chain says of an ending that is kept."""
+    return sha256(kept).hexdigest()

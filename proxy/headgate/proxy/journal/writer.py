@@ -1,0 +1,169 @@
+"""The one thread that writes in a journal file.
+
+Whatever has come in while a commit was under way goes into the next one together: a commit waits for the disk, and a
+thousand writes need not do that one after another. A commit that fails fails for all that is in it, and the file is
+opened anew for the next.
+"""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from headgate.proxy.journal.failpoint import reach
+from headgate.proxy.journal.journal import JournalError
+from headgate.proxy.journal.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MAX_GROUP = 2_000
+"""Jobs of one commit."""
+MAX_UNWRITTEN = 10_000
+"""Endings that are kept while they cannot be written."""
+_CHECKPOINT_EVERY, _CHECKPOINT_AT_LAST = 150, 5_000
+"""Jobs after which the write-ahead log is copied into the file: when there is nothing else to do, or in any case."""
+
+
+class Job(Generic[T]):
+    """Something to do within a transaction."""
+
+    __slots__ = ("done", "kept", "loop", "run")
+
+    def __init__(self, run: Callable[[Ledger], T], *, wanted: bool, kept: bool) -> None:
+        """`wanted`: somebody waits for it. `kept`: if it cannot be done now it is done later."""
+        self.run = run
+        self.kept = kept
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[T] | None = self.loop.create_future() if wanted else None
+
+
+class Writer:
+    """The thread, started with the first job."""
+
+    def __init__(
+        self, opened: Callable[[], Ledger], closed: Callable[[], None], upkeep: Callable[[Ledger], None]
+    ) -> None:
+        """`opened` gives the tables, the same ones until `closed`; `upkeep` is done in a transaction now and then."""
+        self._opened = opened
+        self._closed = closed
+        self._upkeep = upkeep
+        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._unwritten: list[Job[Any]] = []
+        self._since_checkpoint = 0
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job[T]) -> "asyncio.Future[T] | None":
+        """Have a job done; raises JournalError through its future if that cannot be."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="headgate journal", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+        return job.done
+
+    async def close(self) -> None:
+        """Do what is still to be done, and end."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+            self._thread = None
+
+    def _work(self) -> None:
+        going_on = True
+        while going_on:
+            jobs = self._next()
+            going_on = jobs[-1] is not None
+            self._do([job for job in jobs if job is not None])
+        if self._unwritten:
+            logger.error("%d endings of writes could not be written to the journal", len(self._unwritten))
+        self._closed()
+
+    def _next(self) -> list[Job[Any] | None]:
+        jobs = [self._jobs.get()]
+        with suppress(queue.Empty):
+            while jobs[-1] is not None and len(jobs) < MAX_GROUP:
+                jobs.append(self._jobs.get_nowait())
+        return jobs
+
+    def _do(self, jobs: Sequence[Job[Any]]) -> None:
+        before, self._unwritten = self._unwritten, []
+        everything = [*before, *jobs]
+        if not everything:
+            return
+        try:
+            results = self._transaction(everything)
+        except Exception as broken:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+            self._failed(everything, broken)
+            return
+        _tell([(job, result) for job, result in zip(everything, results, strict=True) if job.done is not None])
+        self._since_checkpoint += len(everything)
+        idle = self._jobs.empty()
+        if self._since_checkpoint >= (_CHECKPOINT_EVERY if idle else _CHECKPOINT_AT_LAST):
+            self._tidy()
+
+    def _transaction(self, jobs: Sequence[Job[Any]]) -> list[Any]:
+        reach("before intent")
+        ledger = self._opened()
+        ledger.connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [job.run(ledger) for job in jobs]
+            reach("written")
+            ledger.connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                ledger.connection.execute("ROLLBACK")
+            raise
+        reach("committed")
+        return results
+
+    def _tidy(self) -> None:
+        self._since_checkpoint = 0
+        try:
+            ledger = self._opened()
+            ledger.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            reach("checkpointed")
+            self._upkeep(ledger)
+        except Exception as broken:  # noqa: BLE001 - the next job meets it too, and somebody waits for that one
+            logger.warning("the upkeep of the journal failed: %s", said_of(broken))
+
+    def _failed(self, jobs: Sequence[Job[Any]], broken: Exception) -> None:
+        self._closed()
+        said = said_of(broken)
+        wrong = broken if isinstance(broken, JournalError) else JournalError(f"its journal cannot be written: {said}")
+        kept = [job for job in jobs if job.kept]
+        self._unwritten = kept[-MAX_UNWRITTEN:]
+        if kept:
+            logger.error("what became of %d writes is not in the journal yet: %s", len(kept), said)
+        _tell([(job, wrong) for job in jobs if job.done is not None])
+
+
+def said_of(broken: Exception) -> str:
+    """What went wrong with the file, in one line."""
+    if isinstance(broken, OSError):
+        reason = broken.strerror or type(broken).__name__
+        return f"{broken.filename}: {reason}" if broken.filename else reason
+    return " ".join(str(broken).split()) or type(broken).__name__
+
+
+def _tell(told: Sequence[tuple[Job[Any], Any]]) -> None:
+    """Wake up those who wait, with one call for all of them."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Job[Any], Any]]] = {}
+    for job, result in told:
+        by_loop.setdefault(job.loop, []).append((job, result))
+    for loop, its in by_loop.items():
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
+            loop.call_soon_threadsafe(_wake, its)
+
+
+def _wake(told: Sequence[tuple[Job[Any], Any]]) -> None:
+    for job, result in told:
+        if job.done is None or job.done.done():
+            continue
+        if isinstance(result, JournalError):
+            job.done.set_exception(JournalError(*result.args))
+        else:
+            job.done.set_result(result)
