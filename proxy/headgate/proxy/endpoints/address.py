@@ -39,6 +39,8 @@ class Base:
             BadAddressError: It is no plain web address: it has credentials, a query, dot segments and the like.
 
         """
+        if not address.isprintable():  # urlsplit would leave line breaks out and go on
+            raise BadAddressError("it holds a character that no address has")
         try:
             parts = urlsplit(address)
             host, port = parts.hostname, parts.port

@@ -129,9 +129,9 @@ async def client_for(
 
 def broken_off(broken: Exception, base: Base) -> CallFailedError:
     """What it means to a call that its request got no whole response."""
-    cause = broken.__cause__
+    cause = _tls_failure(broken)
     if isinstance(broken, httpcore.ConnectError | httpcore.ConnectTimeout):
-        if isinstance(cause, ssl.SSLError):
+        if cause is not None:
             reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "TLS failed"
             words = f"no secure connection to {base.host}: {reason}"
             return CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False)
@@ -141,6 +141,14 @@ def broken_off(broken: Exception, base: Base) -> CallFailedError:
         return CallFailedError("UPSTREAM_ERROR", "HTTP does not allow this request", sent=False)
     words = f"the connection broke ({type(broken).__name__})"
     return CallFailedError("UPSTREAM_ERROR", words, sent=True, transient=True)
+
+
+def _tls_failure(broken: BaseException) -> ssl.SSLError | None:
+    """What TLS had against the connection, where it was that."""
+    cause: BaseException | None = broken
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__  # the pool raises it again, "from None"
+    return cause
 
 
 def _lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

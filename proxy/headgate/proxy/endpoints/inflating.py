@@ -10,6 +10,8 @@ _PIECE = 256 * 1024
 """Bytes that are unpacked at a time."""
 _GZIP = 31
 _ZLIB = 15
+_HEAD = 2
+"""Bytes that tell whether there is a frame, which zlib says is a multiple of 31."""
 
 
 class TooLargeError(Exception):
@@ -59,28 +61,32 @@ class _Unpacker:
     def __init__(self, window: int) -> None:
         self._window = window
         self._stream = zlib.decompressobj(window)
+        self._head = b""
         self._begun = False
 
     def feed(self, part: bytes, whole: bytearray, most: int) -> None:
         """Unpack `part` onto `whole`, and stop soon after it has become longer than `most`."""
+        if not self._begun:
+            part = self._head = self._head + part
+            if len(part) < _HEAD:
+                return
+            self._begin(part)
         while part and len(whole) <= most:
             if self._stream.eof:
                 if self._window != _GZIP:
                     return
                 self._stream = zlib.decompressobj(self._window)  # a file of gzip may be several, one after another
-            whole += self._piece(part)
+            try:
+                whole += self._stream.decompress(part, _PIECE)
+            except zlib.error:
+                raise BadBodyError("a body that cannot be unpacked") from None
             part = self._stream.unconsumed_tail or self._stream.unused_data
 
-    def _piece(self, part: bytes) -> bytes:
-        begun, self._begun = self._begun, True
-        try:
-            return self._stream.decompress(part, _PIECE)
-        except zlib.error:
-            if begun or self._window != _ZLIB:
-                raise BadBodyError("a body that cannot be unpacked") from None
-        self._stream = zlib.decompressobj(-_ZLIB)  # "deflate" without its frame, as some servers have it
-        return self._piece(part)
+    def _begin(self, head: bytes) -> None:
+        self._begun = True
+        if self._window == _ZLIB and (head[0] & 15 != zlib.DEFLATED or int.from_bytes(head[:_HEAD]) % 31):
+            self._stream = zlib.decompressobj(-_ZLIB)  # "deflate" without its frame, as some servers have it
 
     def end(self) -> None:
-        if self._begun and not self._stream.eof:
+        if self._head and not (self._begun and self._stream.eof):
             raise BadBodyError("a body that ends in its middle")
