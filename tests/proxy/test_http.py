@@ -77,6 +77,16 @@ async def test_an_answer_of_3_mb_arrives_whole(served: HttpTarget) -> None:
         assert len(result["content"][0]["text"]) == 3_000_000
 
 
+async def test_an_answer_beyond_the_limit_fails_its_call_alone(served: HttpTarget) -> None:
+    make = sse_opener if served.transport == "sse" else http_opener
+    async with asyncio.timeout(20), make(served, 8, 100_000)(Opening("far", lambda: None)) as connection:
+        sibling, failure = await all_at_once(wait(connection, 200, "s"), _failure(connection, "big", bytes=300_000))
+        assert (failure.code, failure.sent) == ("RESULT_TOO_LARGE", True)
+        assert "0.1 MB is the limit" in str(failure)
+        assert sibling["tag"] == "s"
+        assert (await wait(connection, 0, "after"))["tag"] == "after"
+
+
 async def test_the_sessions_end_ends_what_is_under_way(served: HttpTarget) -> None:
     async with asyncio.TaskGroup() as tasks:
         async with opened(served) as connection:

@@ -16,7 +16,7 @@ from tests.proxy.misbehaving import SECRET
 from tests.proxy.parts import all_at_once, attempt, tool
 
 from headgate.proxy import http
-from headgate.proxy.connection import MAX_MESSAGE, CallFailedError, Connection, Opening
+from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Opening
 from headgate.proxy.http import http_opener
 from headgate.proxy.limits import Limits
 from headgate.proxy.path import call_path
@@ -229,8 +229,8 @@ async def test_a_bomb_is_not_blown_up_beyond_the_bound(bomb: Raw) -> None:
         grown = peak.grown()
         assert await connection.call_tool("ok", {}) == NOTHING
     assert (failure.code, failure.sent) == ("RESULT_TOO_LARGE", True)
-    assert str(failure) == "its answer is larger than 8 MB, the most that is read"
-    assert grown <= 3 * MAX_MESSAGE
+    assert str(failure) == "its answer is too large: 8 MB is the limit"
+    assert grown <= 3 * MAX_ANSWER
 
 
 class Peak:
@@ -276,7 +276,8 @@ async def _sent(connection: Connection, one: Any) -> Any:
     return await connection.call_tool(one.tool.name, one.arguments)
 
 
-async def test_calls_beyond_the_pool_wait_for_a_connection_and_none_is_lost() -> None:
+async def test_calls_beyond_the_pool_wait_for_a_connection_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_SPARE_CONNECTIONS", 4)
     async with asyncio.timeout(20), faulty_server() as server:
         opening = http_opener(HttpTarget(server.url), 1)(Opening("far", lambda: None))
         async with opening as connection:
@@ -288,6 +289,7 @@ async def test_a_pool_that_stays_exhausted_is_said_so_and_the_call_is_known_not_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http, "CONNECT_S", 0.3)
+    monkeypatch.setattr(http, "_SPARE_CONNECTIONS", 4)
     async with faulty_server() as server:
         opening = http_opener(HttpTarget(server.url), 1)(Opening("far", lambda: None))
         async with asyncio.timeout(20), opening as connection, asyncio.TaskGroup() as tasks:

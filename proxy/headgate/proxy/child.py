@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from headgate.proxy import process as processes
-from headgate.proxy.connection import UnavailableError
+from headgate.proxy.connection import MAX_ANSWER, UnavailableError
 from headgate.proxy.input import Input, Slip
 from headgate.proxy.output import Output, TooLong
 from headgate.proxy.process import Process
 from headgate.proxy.redact import redacted
 from headgate.proxy.target import StdioTarget
 
-MAX_LINE = 8_000_000
-"""Bytes of one line of a child's output, unless the operator says otherwise."""
+MAX_LINE = MAX_ANSWER
 MAX_UNREAD = 8_000_000
 """Bytes that may wait for a child to read what came before them."""
 STDERR_KEPT = 64 * 1024

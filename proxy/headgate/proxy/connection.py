@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from headgate.tools.outcome import ErrorCode, Failure
 from headgate.tools.rules import ToolClass
 
-MAX_MESSAGE = 8 * 1024 * 1024
-"""Bytes of one message of an upstream, decompressed. What is larger is not taken in, however it is carried."""
+MAX_ANSWER = 8_000_000
+"""Bytes of one message of an upstream, decompressed, unless the operator says otherwise. More is not taken in."""
 
 
 MAX_LATE = 16

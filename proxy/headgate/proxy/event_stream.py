@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headgate.proxy.output import DRAINED, EDGE, TooLong
+
 _ID = re.compile(rb"[\x20-\x7e]{0,1024}")
 """An event's id goes back in a header: what would not pass there is no id."""
 
@@ -19,22 +21,32 @@ class Event:
     data: bytes
     identity: str = ""
     retry_s: float | None = None
+    too_long: TooLong | None = None
+    """What there is instead of data that is too large."""
 
 
 class TooLargeError(Exception):
-    """An event goes on beyond what may be held of it."""
+    """An event goes on beyond what may be taken in of it."""
 
 
 class EventCutter:
     """Cuts one stream into events of `limit` bytes at most. Each byte is looked at once."""
 
-    def __init__(self, limit: int) -> None:
-        """Start at the beginning of a stream."""
+    def __init__(self, limit: int, *, drain: bool = False) -> None:
+        """Start at the beginning of a stream.
+
+        With `drain`, an event that is too large is let go as it comes in, its edges are kept, and the stream goes on
+        behind it; without, it is an error.
+        """
         self._limit = limit
-        self._held = 0
+        self._most = limit * DRAINED if drain else limit
+        self._size = 0
+        """Bytes of the event under way, of whatever is said beside its data those that are held."""
         self._line: list[bytes] = []
         self._after_cr = False
         self._data: list[bytes] = []
+        self._head = self._tail = b""
+        """The edges of the event under way, once it is too large to be kept."""
         self._begun = False
         self._name = "message"
         self._identity = ""
@@ -44,7 +56,7 @@ class EventCutter:
         """The events that `data` completes.
 
         Raises:
-            TooLargeError: One of them is larger than the limit.
+            TooLargeError: One of them is too large.
 
         """
         if self._after_cr and data.startswith(b"\n"):
@@ -55,21 +67,35 @@ class EventCutter:
         start = 0
         while (end := data.find(b"\n", start)) != -1:
             self._hold(data[start:end])
-            line = b"".join(self._line)
-            self._line.clear()
+            blank = end == start and not self._line[:-1]
             start = end + 1
-            if line:
-                self._field(line)
+            if not blank:
+                self._end_of_line()
             elif (event := self._event()) is not None:
                 yield event
         if start < len(data):
             self._hold(data[start:])
 
     def _hold(self, part: bytes) -> None:
-        self._held += len(part)
-        if self._held > self._limit:
+        self._size += len(part)
+        if self._size > self._most:
             raise TooLargeError
         self._line.append(part)
+        if self._head:
+            self._tail = (self._tail + part)[-EDGE:]
+            del self._line[2:]
+        elif self._size > self._limit:
+            line = b"".join(self._line).removeprefix(b"data:").lstrip()
+            whole = b"\n".join((*self._data, line))
+            self._head, self._tail = whole[:EDGE], whole[-EDGE:]
+            self._data.clear()
+            self._line[:] = [b"data:", b""]
+
+    def _end_of_line(self) -> None:
+        line = b"".join(self._line)
+        self._line.clear()
+        if not self._head:
+            self._field(line)
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
@@ -87,10 +113,17 @@ class EventCutter:
                 self._retry_s = int(value) / 1000
             case _:
                 pass
-        self._held -= len(line)
+        self._size -= len(line)
 
     def _event(self) -> Event | None:
-        found = Event(self._name, b"\n".join(self._data), self._identity, self._retry_s) if self._begun else None
-        self._data = []
-        self._begun, self._name, self._retry_s, self._held = False, "message", None, 0
+        found = None
+        if self._head:
+            too_long = TooLong(self._head, self._tail, self._size, self._limit, ended=True)
+            found = Event(self._name, b"", self._identity, self._retry_s, too_long)
+        elif self._begun:
+            found = Event(self._name, b"\n".join(self._data), self._identity, self._retry_s)
+        self._line.clear()
+        self._data.clear()
+        self._head = self._tail = b""
+        self._begun, self._name, self._retry_s, self._size = False, "message", None, 0
         return found

@@ -12,7 +12,7 @@ import httpx2 as httpx
 from mcp.shared.exceptions import MCPError
 from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 
-from headgate.proxy.connection import MAX_LATE, Connection, Open, Opening
+from headgate.proxy.connection import MAX_ANSWER, MAX_LATE, Connection, Open, Opening
 from headgate.proxy.http_body import ENCODINGS
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
@@ -30,14 +30,17 @@ _PROBES = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KE
 """A peer that vanished without a word is noticed within a minute, where the system knows these options."""
 
 
-def http_opener(target: HttpTarget, concurrency: int) -> Open:
-    """An opener for the server at `target`, with a connection for each of `concurrency` calls."""
+def http_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANSWER) -> Open:
+    """An opener for the server at `target`, with a connection for each of `concurrency` calls.
+
+    Answers of more than `answer_limit` bytes are not taken in.
+    """
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
         secrets = secrets_in(target.headers)
         async with client_of(target, concurrency) as client, anyio.create_task_group() as tasks:
-            line = Streamable(client, target.url, tasks)
+            line = Streamable(client, target.url, tasks, answer_limit)
             try:
                 async with negotiated(line, opening, secrets) as (_, meta):
                     if meta is None:

@@ -6,8 +6,9 @@ from contextlib import aclosing, suppress
 
 import httpx2 as httpx
 
-from headgate.proxy.connection import MAX_MESSAGE, CallFailedError
+from headgate.proxy.connection import CallFailedError
 from headgate.proxy.event_stream import Event, EventCutter, TooLargeError
+from headgate.proxy.rpc import megabytes
 
 ENCODINGS = "gzip, deflate"
 """What upstreams are told that we decompress; another encoding is refused."""
@@ -17,7 +18,7 @@ _BREATH = 1024 * 1024
 """After so many bytes everything else that is ready gets its turn: a small body can decompress to a large one."""
 
 
-async def whole_body(response: httpx.Response, limit: int = MAX_MESSAGE) -> bytes:
+async def whole_body(response: httpx.Response, limit: int) -> bytes:
     """The body of `response`.
 
     Raises:
@@ -47,28 +48,28 @@ async def drained(response: httpx.Response) -> bytes:
     return b""
 
 
-async def events_of(response: httpx.Response) -> AsyncGenerator[Event]:
-    """The server-sent events of `response`.
+async def events_of(response: httpx.Response, limit: int, *, drain: bool = False) -> AsyncGenerator[Event]:
+    """The server-sent events of `response`, each of `limit` bytes at most; with `drain`, larger ones are let go.
 
     Raises:
         CallFailedError: One is too large, or the stream encoded in a way that was not asked for.
         httpx.HTTPError: The stream broke off, or cannot be decompressed.
 
     """
-    cutter = EventCutter(MAX_MESSAGE)
+    cutter = EventCutter(limit, drain=drain)
     try:
         async with aclosing(_pieces(response)) as pieces:
             async for piece in pieces:
                 for event in cutter.feed(piece):
                     yield event
     except TooLargeError:
-        raise too_large(MAX_MESSAGE) from None
+        raise too_large(limit) from None
 
 
 def too_large(limit: int) -> CallFailedError:
     """The failure of a call whose answer is too large to be taken in."""
-    size = f"{limit // 1024 // 1024} MB" if limit >= 1024 * 1024 else f"{limit} bytes"
-    return CallFailedError("RESULT_TOO_LARGE", f"its answer is larger than {size}, the most that is read", sent=True)
+    words = f"its answer is too large: {megabytes(limit)} is the limit"
+    return CallFailedError("RESULT_TOO_LARGE", words, sent=True)
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 DRAINED = 16
 """A line may come to this many times the limit, let go all the while, before it counts as one without an end."""
-_EDGE = 512
+EDGE = 512
 """Bytes of the beginning and the end of a line that is too long, kept to find out whose answer it was."""
 
 
@@ -61,13 +61,13 @@ class Output:
     def _begin(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._head:
-            self._tail = (self._tail + piece)[-_EDGE:]
+            self._tail = (self._tail + piece)[-EDGE:]
             return
         self._begun.append(piece)
         if self._size > self._limit:
             line = b"".join(self._begun)
             self._begun.clear()
-            self._head, self._tail = line[:_EDGE], line[-_EDGE:]
+            self._head, self._tail = line[:EDGE], line[-EDGE:]
 
     def _end(self) -> bytes | TooLong:
         line = self._measured(ended=True) if self._head else b"".join(self._begun)

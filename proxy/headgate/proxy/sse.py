@@ -15,7 +15,7 @@ import httpx2 as httpx
 from mcp.shared.dispatcher import as_request_id
 from mcp.shared.exceptions import MCPError
 
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Open, Opening, UnavailableError
 from headgate.proxy.http import client_of
 from headgate.proxy.http_body import drained, events_of
 from headgate.proxy.http_failure import broken, failed_status
@@ -26,15 +26,18 @@ from headgate.proxy.session import SessionConnection, answered_with_error, line_
 from headgate.proxy.target import HttpTarget
 
 
-def sse_opener(target: HttpTarget, concurrency: int) -> Open:
-    """An opener for the server whose stream is at `target`, with a connection for each of `concurrency` calls."""
+def sse_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANSWER) -> Open:
+    """An opener for the server whose stream is at `target`, with a connection for each of `concurrency` calls.
+
+    Answers of more than `answer_limit` bytes are not taken in.
+    """
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
         rpc = Rpc()
         secrets = secrets_in(target.headers)
         async with client_of(target, concurrency) as client, anyio.create_task_group() as tasks:
-            line = _Line(client, rpc, tasks)
+            line = _Line(client, rpc, tasks, answer_limit)
             line.post_to = await tasks.start(line.listen, target.url)
             rpc.write = line.write
             try:
@@ -54,6 +57,7 @@ class _Line:
     client: httpx.AsyncClient
     rpc: Rpc
     tasks: anyio.abc.TaskGroup
+    answer_limit: int
     post_to: httpx.URL = field(default_factory=httpx.URL)
 
     async def send(
@@ -76,10 +80,12 @@ class _Line:
             async with self.client.stream("GET", url, headers={"Accept": "text/event-stream"}) as response:
                 if not response.is_success:
                     raise UnavailableError(str(failed_status(response)))
-                async for event in events_of(response):
+                async for event in events_of(response, self.answer_limit, drain=True):
                     if event.name == "endpoint" and not opened:
                         task_status.started(_within_origin(response.url, event.data.decode(errors="replace")))
                         opened = True
+                    elif event.too_long is not None:
+                        self.rpc.lose(event.too_long)
                     elif event.name == "message":
                         self.rpc.receive(event.data)
             reason = "the upstream ended the session"

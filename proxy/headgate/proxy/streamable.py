@@ -66,11 +66,15 @@ _NO_SESSION = "session id"
 class Streamable(Dispatcher[TransportContext]):
     """One session, or in the era without sessions whatever stands for it."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, tasks: anyio.abc.TaskGroup) -> None:
-        """Requests go out over `client`; what nobody waits for is sent in `tasks`."""
+    def __init__(self, client: httpx.AsyncClient, url: str, tasks: anyio.abc.TaskGroup, answer_limit: int) -> None:
+        """Requests go out over `client`; what nobody waits for is sent in `tasks`.
+
+        `answer_limit` is the size of the largest message that is taken in, in bytes.
+        """
         self._client = client
         self._url = httpx.URL(url)
         self._tasks = tasks
+        self._answer_limit = answer_limit
         self._last_id = 0
         self._version: str | None = None
         """The protocol version of the handshake era, once agreed upon."""
@@ -217,7 +221,7 @@ class Streamable(Dispatcher[TransportContext]):
         """The answer to a request; `None` if `response` is a stream that ends without it."""
         match _kind(response):
             case "application/json":
-                message = decoded(await whole_body(response))
+                message = decoded(await whole_body(response, self._answer_limit))
                 if message is None:
                     raise _no_json()
                 if not _answers(message, identity):
@@ -235,7 +239,7 @@ class Streamable(Dispatcher[TransportContext]):
         self, response: httpx.Response, place: "_Place", identity: RequestId | None = None
     ) -> dict[str, Any] | None:
         """Read a stream up to the answer to request `identity`, or to its end. The rest is the upstream's own news."""
-        async with aclosing(events_of(response)) as events:
+        async with aclosing(events_of(response, self._answer_limit)) as events:
             async for event in events:
                 place.note(event)
                 if event.name != "message" or not event.data:

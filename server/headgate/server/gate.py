@@ -304,7 +304,7 @@ def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
             from headgate.proxy.sse import sse_opener  # noqa: PLC0415
 
             opener = sse_opener if target.transport == "sse" else http_opener
-            return opener(target, rules.concurrency)
+            return opener(target, rules.concurrency, rules.answer_limit)
         case EndpointsTarget():
             from headgate.proxy.endpoints.opener import endpoints_opener  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ from headgate.server.settings.schema import Upstream
 
 _BESIDE = {
     "command": ("args", "env", "cwd", "replicas", "answer_limit"),
-    "url": ("headers", "transport"),
+    "url": ("headers", "transport", "answer_limit"),
     "http": ("headers", "query", "openapi", "allow_private"),
 }
 _SHORTEST_SECRET = 4
