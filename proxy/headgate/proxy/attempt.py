@@ -1,6 +1,6 @@
 """One call on its way, as every wrapper of that way sees it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,8 @@ class Attempt:
     """The permits that it holds."""
     deadline: float | None = None
     """When its batch ends, on the event loop's time: by then it must have gone out."""
+    asker: Hashable = None
+    """Who asks for it: the calls of one asker take turns with those of others. A call without one is on its own."""
 
     @property
     def queued_s(self) -> float:

@@ -4,8 +4,8 @@ The first of them, the *leader*, makes the call; those that ask while it is on i
 leader's answer and take neither a permit nor a token of a rate limit. `flights.py` says which reads are identical, and
 that none is merged across a write. Beyond that:
 
-- A follower depends on nobody's staying: where the leader is cancelled, the first follower becomes the leader and makes
-  the call itself. A failure of the call is the failure of all.
+- A follower depends on nobody's staying: where the leader is cancelled, or is not let set out for want of time, the
+  first follower becomes the leader and makes the call itself. A failure of the call is the failure of all.
 - Answers are shared, so nobody may change one.
 - A call made *ahead* (`Attempt.ahead`) is a leader that nobody has asked for yet. Its answer is kept for the first that
   asks; its failure is nobody's, and a follower that it has by then makes the call itself.
@@ -14,7 +14,7 @@ that none is merged across a write. Beyond that:
 import asyncio
 
 from headgate.proxy.attempt import Ahead, Attempt, CallPath
-from headgate.proxy.connection import CallFailedError
+from headgate.proxy.connection import CallFailedError, TurnedAwayError
 from headgate.proxy.flights import Flight, Flights, Key, Result, key_of
 
 
@@ -52,6 +52,9 @@ class _Coalesced:
     async def _lead(self, key: Key, flight: Flight, attempt: Attempt) -> Result:
         try:
             answer = await self._inner(attempt)
+        except TurnedAwayError:
+            self._leave(key, flight)
+            raise
         except CallFailedError as failed:
             self._flights.close(key, flight)
             flight.land(failed)

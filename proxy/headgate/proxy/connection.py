@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from headgate.tools.outcome import ErrorCode, Failure
 from headgate.tools.rules import ToolClass
@@ -50,10 +50,10 @@ class CallFailedError(Exception):
         """What the caller of a read or a write is told. A write that may have been applied is never just an error."""
         if kind == "write" and self.sent:
             return Failure("unknown", "OUTCOME_UNKNOWN", f"{self}. {_MAY_HAVE_BEEN_APPLIED}")
-        status = "timeout" if self.code == "TOOL_TIMEOUT" else "error"
-        return Failure(status, self.code, str(self), self.retry_after_s)
+        return Failure(_STATUS.get(self.code, "error"), self.code, str(self), self.retry_after_s)
 
 
+_STATUS: dict[ErrorCode, Literal["timeout", "skipped"]] = {"TOOL_TIMEOUT": "timeout", "OVERLOADED": "skipped"}
 _MAY_HAVE_BEEN_APPLIED = "It may have been applied: check with a read before sending it again"
 
 
@@ -63,6 +63,14 @@ class AnsweredWithErrorError(CallFailedError):
     def __init__(self, message: str) -> None:
         """`message` is the upstream's own, made presentable."""
         super().__init__("UPSTREAM_ERROR", message, sent=False)
+
+
+class TurnedAwayError(CallFailedError):
+    """A call was not let set out. What it lacked, time or room, the next caller may have."""
+
+    def __init__(self, code: ErrorCode, message: str, *, retry_after_s: float | None) -> None:
+        """Nothing of it was sent."""
+        super().__init__(code, message, sent=False, retry_after_s=retry_after_s)
 
 
 class SessionGoneError(CallFailedError):

@@ -142,6 +142,7 @@ class Driver:
             self._loop.time(),
             deadline=self._ends_at,
             key=None if step.call.idempotency_key is None else item_key(step.call.idempotency_key, item),
+            asker=self._reads,
         )
 
     def _caps_of(self, step: Step) -> tuple[Capacity, ...]:

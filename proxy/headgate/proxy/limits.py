@@ -1,11 +1,14 @@
-"""The limits of one upstream: how many calls at once, how fast, and what it bears when calls fail."""
+"""The limits of one upstream: how many calls at once, how fast, how many may wait, what it bears when they fail."""
 
+import asyncio
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from headgate.proxy.attempt import Attempt
-from headgate.proxy.capacity import Capacity, enter, leave
+from headgate.proxy.capacity import Capacity, TooLateError, enter, entered, leave
 from headgate.proxy.circuit import Circuit
+from headgate.proxy.connection import TurnedAwayError
 from headgate.proxy.durations import Durations
 from headgate.proxy.pace import Pace, keep_pace
 from headgate.proxy.retry import Retries
@@ -13,11 +16,26 @@ from headgate.proxy.turns import Turns
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import ToolRules, UpstreamRules
 
+LONGEST_PAUSE_S = 60.0
+"""An upstream that asks for more patience gets that much, and may ask again."""
+
 
 class Limits:
     """They belong to the upstream and outlive every batch and every connection."""
 
-    __slots__ = ("_pace", "_tools", "_upstream", "circuit", "durations", "retries", "rules", "turns")
+    __slots__ = (
+        "_name",
+        "_pace",
+        "_tools",
+        "_upstream",
+        "_waiting",
+        "_waiting_of",
+        "circuit",
+        "durations",
+        "retries",
+        "rules",
+        "turns",
+    )
 
     def __init__(self, rules: UpstreamRules, name: str = "", chance: Callable[[], float] = random.random) -> None:
         """Of the upstream `name`; the limits of a tool are made when it is first called."""
@@ -26,9 +44,13 @@ class Limits:
         self.circuit = Circuit(name, chance)
         self.retries = Retries(chance)
         self.durations = Durations()
+        self._name = name
         self._upstream = Capacity(rules.concurrency)
         self._pace = Pace.of(rules.rate)
         self._tools: dict[str, tuple[tuple[Capacity, ...], tuple[Pace, ...]]] = {}
+        self._waiting = 0
+        self._waiting_of: dict[Hashable, int] = {}
+        """Calls that wait, by the batch that they are of."""
 
     def of(self, tool: Tool) -> tuple[tuple[Capacity, ...], tuple[Pace, ...]]:
         """The caps and the paces that a call of `tool` is under; the upstream's pace comes last."""
@@ -38,27 +60,93 @@ class Limits:
             found = self._tools[tool.name] = ((*own, self._upstream), (*Pace.of(tool.rules.rate), *self._pace))
         return found
 
+    def entered(self, attempt: Attempt) -> bool:
+        """Let an attempt have its permits, if it need not wait for anything; whether that is so."""
+        caps, paces = self.of(attempt.tool)
+        if paces:
+            return False
+        needs = (*attempt.batch, *caps)
+        if not entered(needs):
+            return False
+        attempt.held = needs
+        return True
+
     async def enter(self, attempt: Attempt) -> None:
-        """Let an attempt wait for its permits and for its pace; `leave` gives the permits back."""
+        """Let an attempt wait for its permits and for its pace; `leave` gives the permits back.
+
+        Raises:
+            TurnedAwayError: Too many are waiting already (`OVERLOADED`); or its turn would come too late for it, or the
+                upstream has asked for more patience than it has (`RATE_LIMITED`).
+
+        """
+        now = asyncio.get_running_loop().time()
         caps, paces = self.of(attempt.tool)
         needs = (*attempt.batch, *caps)
-        if not paces:
-            await enter(needs)
-            attempt.held = needs
-            return
-        await enter((*needs, paces[0].lane))
-        attempt.held = needs
+        asker = object() if attempt.asker is None else attempt.asker
+        begin_by = math.inf if attempt.deadline is None else attempt.deadline
+        own_end = (now if attempt.started_at is None else attempt.started_at) + attempt.timeout_s
+        # Waiting for a turn does not count against a call's own timeout. What the upstream asks for is no turn.
+        paused_by = min(begin_by, own_end)
+        if attempt.started_at is not None:
+            begin_by = paused_by
+        wait_s = max((pace.wait_s(now, asker) for pace in paces), default=0.0)
+        if now + wait_s > begin_by:
+            raise self._too_late(wait_s)
+        self._line_up(asker, paces, now)
         try:
-            await keep_pace(paces)
+            await enter((*needs, paces[0].lane) if paces else needs, asker, paused_by)
+            attempt.held = needs
+            if paces:
+                await keep_pace(paces, asker, begin_by)
+        except TooLateError as late:
+            self.leave(attempt)
+            raise self._too_late(late.wait_s) from None
         except BaseException:
             self.leave(attempt)
             raise
+        finally:
+            self._step_out(asker, paces)
 
     @staticmethod
     def leave(attempt: Attempt) -> None:
         """Give back what an attempt holds."""
         held, attempt.held = attempt.held, ()
         leave(held)
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so long, `LONGEST_PAUSE_S` at most."""
+        if seconds > 0:
+            self._upstream.pause(asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE_S))
+
+    def _line_up(self, asker: Hashable, paces: tuple[Pace, ...], now: float) -> None:
+        own = self._waiting_of.get(asker, 0)
+        # Nobody takes more room than is left: however long a batch is, there is some for the next.
+        if own >= self.rules.queue - self._waiting:
+            raise self._overloaded(paces, now, asker)
+        self._waiting_of[asker] = own + 1
+        self._waiting += 1
+        for pace in paces:
+            pace.line_up(asker)
+
+    def _step_out(self, asker: Hashable, paces: tuple[Pace, ...]) -> None:
+        left = self._waiting_of[asker] - 1
+        self._waiting -= 1
+        if left:
+            self._waiting_of[asker] = left
+        else:
+            del self._waiting_of[asker]
+        for pace in paces:
+            pace.step_out(asker)
+
+    def _too_late(self, wait_s: float) -> TurnedAwayError:
+        words = f'upstream "{self._name}" can be sent this call in {wait_s:.1f} s, which is too late for it'
+        return TurnedAwayError("RATE_LIMITED", words, retry_after_s=wait_s)
+
+    def _overloaded(self, paces: tuple[Pace, ...], now: float, asker: Hashable) -> TurnedAwayError:
+        until = self._upstream.paused_until
+        waits = [pace.wait_s(now, asker) for pace in paces] + ([] if until is None else [until - now])
+        words = f'upstream "{self._name}" has {self._waiting} waiting already: there is no room for this call'
+        return TurnedAwayError("OVERLOADED", words, retry_after_s=max(waits, default=None))
 
 
 def _capacities(rules: ToolRules) -> tuple[Capacity, ...]:

@@ -1,11 +1,13 @@
 """What a rate limit does to calls: they wait, one at a time, until there is a token for them."""
 
 import asyncio
+import math
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
 
-from headgate.proxy.capacity import Capacity, enter, leave
+from headgate.proxy.capacity import Capacity, TooLateError, enter, leave
 from headgate.tools.rules import Rate
 
 
@@ -17,6 +19,9 @@ class Pace:
     lane: Capacity = field(default_factory=lambda: Capacity(1))
     _full_at: float = 0.0
     """When the bucket will be full of tokens again."""
+    _waiting: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    """Calls on their way to a token, by who asks for them."""
+    _total: int = 0
 
     @classmethod
     def of(cls, rate: Rate | None) -> "tuple[Pace, ...]":
@@ -25,10 +30,49 @@ class Pace:
             return ()
         return (cls(AsyncLimiter(rate.burst, rate.burst * rate.period_s / rate.count)),)
 
-    async def ready(self) -> None:
-        """Wait until there is a token, and leave it there. To be called, as `take`, by whoever holds the lane."""
-        spacing = self.limiter.time_period / self.limiter.max_rate
-        wait_s = self._full_at - (self.limiter.time_period - spacing) - asyncio.get_running_loop().time()
+    @property
+    def _spacing_s(self) -> float:
+        return self.limiter.time_period / self.limiter.max_rate
+
+    def wait_s(self, now: float, asker: Hashable = None) -> float:
+        """Seconds until there would be a token for one call more of `asker`, as things stand at `now`.
+
+        Askers take turns: somebody new waits for one call of each of the others, whatever they have in line.
+        """
+        own = self._waiting.get(asker, 0)
+        askers = len(self._waiting) + (own == 0)
+        ahead = min((own + 1) * askers - 1, self._total)
+        return self._left_s(max(self._full_at, now) + ahead * self._spacing_s, now)
+
+    def _left_s(self, full_at: float, now: float) -> float:
+        """Seconds until there is a token in a bucket that is full at `full_at`."""
+        return max(full_at - (self.limiter.time_period - self._spacing_s) - now, 0.0)
+
+    def line_up(self, asker: Hashable) -> None:
+        """Take note that a call is on its way to a token."""
+        self._waiting[asker] = self._waiting.get(asker, 0) + 1
+        self._total += 1
+
+    def step_out(self, asker: Hashable) -> None:
+        """Take note that it has its token, or wants none any more."""
+        left = self._waiting[asker] - 1
+        self._total -= 1
+        if left:
+            self._waiting[asker] = left
+        else:
+            del self._waiting[asker]
+
+    async def ready(self, latest: float = math.inf) -> None:
+        """Wait until there is a token, and leave it there. To be called, as `take`, by whoever holds the lane.
+
+        Raises:
+            TooLateError: There will be none until after `latest`.
+
+        """
+        now = asyncio.get_running_loop().time()
+        wait_s = self._left_s(self._full_at, now)
+        if now + wait_s > latest:
+            raise TooLateError(wait_s)
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
@@ -36,23 +80,26 @@ class Pace:
         """Take a token."""
         await self.limiter.acquire()
         now = asyncio.get_running_loop().time()
-        self._full_at = max(self._full_at, now) + self.limiter.time_period / self.limiter.max_rate
+        self._full_at = max(self._full_at, now) + self._spacing_s
 
 
-async def keep_pace(paces: tuple[Pace, ...]) -> None:
+async def keep_pace(paces: tuple[Pace, ...], asker: Hashable = None, latest: float = math.inf) -> None:
     """Take a token of each pace. The first lane is held on entry; all are free again in the end.
 
     One call a lane waits here, so a tool that is paced holds one of its batch's permits while it waits, not all.
     The tokens are taken together: one taken early would let the tool's next call follow too closely.
+
+    Raises:
+        TooLateError: There will be no token of one of them until after `latest`.
+
     """
-    lanes = tuple(pace.lane for pace in paces)
-    held = lanes[:1]
+    held = (paces[0].lane,)
     try:
-        for position, pace in enumerate(paces):
-            if position > 0:
-                await enter(lanes[position : position + 1])
-                held = lanes[: position + 1]
-            await pace.ready()
+        for pace in paces:
+            if pace is not paces[0]:
+                await enter((pace.lane,), asker, latest)
+                held = (*held, pace.lane)
+            await pace.ready(latest)
         for pace in paces:
             await pace.take()
     finally:

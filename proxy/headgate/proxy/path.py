@@ -23,7 +23,7 @@ from typing import Any
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.circuit import Probe, no_probe
 from headgate.proxy.coalesce import coalesced
-from headgate.proxy.connection import CallFailedError
+from headgate.proxy.connection import CallFailedError, TurnedAwayError
 from headgate.proxy.flights import Flights
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
@@ -80,7 +80,8 @@ class _Way:
         limits, circuit = self._limits, self._circuit
         if not circuit.breaker.closed:
             circuit.check()
-        await limits.enter(attempt)
+        if not limits.entered(attempt):
+            await limits.enter(attempt)
         limits.retries.budget.deposit()
         loop = asyncio.get_running_loop()
         began_at = attempt.started_at = loop.time()
@@ -117,6 +118,8 @@ class _Way:
     async def _prepare_another(self, attempt: Attempt, failed: CallFailedError) -> None:
         """Wait until the call may be made again; where it may not, `failed` is raised."""
         limits, breaker, now = self._limits, self._circuit.breaker, asyncio.get_running_loop().time()
+        if failed.transient and failed.retry_after_s is not None:
+            limits.pause(failed.retry_after_s)
         wait_s = limits.retries.wait_s(attempt, failed, now, self._left_s(attempt, now)) if breaker.closed else None
         if wait_s is None:
             raise failed
@@ -124,7 +127,7 @@ class _Way:
         await asyncio.sleep(wait_s)
         try:
             await limits.enter(attempt)
-        except CallFailedError:
+        except TurnedAwayError:
             raise failed from None
         if not breaker.closed:
             raise failed

@@ -34,7 +34,7 @@ def is_repeatable(attempt: Attempt, failed: CallFailedError) -> bool:
     if not failed.transient or attempt.ahead is not None:
         return False
     rules = attempt.tool.rules
-    if attempt.tool.kind == "read" or rules.idempotent or (rules.forward is not None and attempt.key is not None):
+    if attempt.tool.kind == "read" or rules.idempotent or (rules.forward is not None and attempt.write is not None):
         return True
     # What "too many requests" has to do with a write that was refused so, only the operator can know.
     return not failed.sent and failed.code != "RATE_LIMITED"

@@ -50,6 +50,10 @@ def test_a_default_rate_is_each_tools_own_and_a_default_concurrency_each_upstrea
     assert (rules.of("t").rate, rules.of("t").concurrency) == (Rate(1, 1.0, 2), 1)
 
 
+def test_how_many_may_wait_is_said_of_an_upstream() -> None:
+    assert one_upstream("command = 'x'\nqueue = 50").rules.queue == 50
+
+
 def test_without_a_burst_all_of_a_rate_may_go_at_once() -> None:
     assert one_upstream("command = 'x'\nrate_limit = '30/min'").rules.rate == Rate(30, 60.0, 30)
 

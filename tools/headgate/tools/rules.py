@@ -58,6 +58,8 @@ class UpstreamRules:
 
     trust_annotations: bool = True
     concurrency: int = 16
+    queue: int = 20_000
+    """Calls that may wait for it; one batch takes no more room than it leaves."""
     rate: Rate | None = None
     include: tuple[str, ...] = ()
     """Globs; empty means every tool."""

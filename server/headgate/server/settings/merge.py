@@ -25,6 +25,7 @@ def upstream_rules(upstream: Upstream, defaults: Rules) -> UpstreamRules:
     return UpstreamRules(
         trust_annotations=_nearest([upstream.trust_annotations], upstream.url is None),
         concurrency=_nearest([upstream.concurrency, defaults.concurrency], _PLAIN_UPSTREAM.concurrency),
+        queue=_nearest([upstream.queue], _PLAIN_UPSTREAM.queue),
         rate=_rate(upstream.rate_limit, upstream.burst),
         include=tuple(upstream.include or ()),
         exclude=tuple(upstream.exclude or ()),
