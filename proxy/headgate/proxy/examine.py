@@ -4,19 +4,30 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headgate.proxy.pins import Examined
+from headgate.tools.classify import classify
 from headgate.tools.rules import UpstreamRules
-from headgate.tools.trust import Concern, harm_of, unfit
+from headgate.tools.trust import harm_of, pin_of
 
 
-async def concerns_about(definitions: Sequence[Mapping[str, Any]], rules: UpstreamRules) -> Mapping[str, Concern]:
-    """What speaks against `definitions`, by the tools' names."""
-    found: dict[str, Concern] = {}
+async def examine(definitions: Sequence[Mapping[str, Any]], rules: UpstreamRules) -> tuple[Examined, ...]:
+    """Each tool that the rules admit, looked at; of two with one name the first."""
+    found: dict[str, Examined] = {}
     for definition in definitions:
-        await asyncio.sleep(0)
         name = definition.get("name")
-        if not isinstance(name, str) or name in found or not rules.of(name).check_arguments:
-            continue
-        harm = harm_of(definition)
-        if harm is not None:
-            found[name] = unfit(harm)
-    return found
+        if isinstance(name, str) and name not in found and rules.admits(name):
+            await asyncio.sleep(0)
+            found[name] = _examined(name, definition, rules)
+    return tuple(found.values())
+
+
+def _examined(name: str, definition: Mapping[str, Any], rules: UpstreamRules) -> Examined:
+    own = rules.of(name)
+    harm = harm_of(definition) if own.check_arguments else None
+    if harm is not None:
+        return Examined(name, None, harm)
+    try:
+        kind, _ = classify(definition, own, trusted=rules.trust_annotations)
+        return Examined(name, pin_of(definition, kind))
+    except RecursionError:
+        return Examined(name, None)  # too deep to be written down, and to be listed: its schema is not looked at

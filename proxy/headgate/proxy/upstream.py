@@ -17,15 +17,15 @@ from headgate.proxy.connection import (
     TakenBackError,
     UnavailableError,
 )
-from headgate.proxy.examine import concerns_about
+from headgate.proxy.examine import examine
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
 from headgate.proxy.path import call_path
+from headgate.proxy.pins import Examined, Pins
 from headgate.proxy.replica import Replica, State
 from headgate.tools.breaker import Circuit
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
-from headgate.tools.trust import Concern
 
 PROBE_S = 3.0
 """How long an upstream may take over its list of tools when it is only asked whether it is well again."""
@@ -57,9 +57,14 @@ class Upstream:
         open_session: Open,
         changed: Callable[[], None],
         writes: Writes | None = None,
+        pins: Pins | None = None,
     ) -> None:
-        """`changed` is told whenever the listing is another; `writes` writes down what changes something."""
+        """`changed` is told whenever the listing is another; `writes` writes down what changes something.
+
+        `pins` know what the tools were; without any, that is known for as long as this lives.
+        """
         self.name = name
+        self._pins = pins or Pins()
         self.rules = rules
         self._limits = Limits(rules, name)
         self.durations = self._limits.durations
@@ -67,7 +72,7 @@ class Upstream:
         self._replicas = [Replica(name, open_session, self._list, self._weigh) for _ in range(rules.replicas)]
         self._changed = changed
         self._definitions: tuple[Mapping[str, Any], ...] = ()
-        self._concerns: Mapping[str, Concern] = {}
+        self._examined: tuple[Examined, ...] = ()
         self._known = asyncio.Event()
         self._verdict = asyncio.Event()
         """Set unless the next thing that a replica does decides whether there is one for calls."""
@@ -86,7 +91,8 @@ class Upstream:
     def listing(self) -> Listing:
         """What it offers. One that is down offers what it did when it was last up."""
         reason = "it has not come up yet" if self.first_opening else self._unavailable()
-        return Listing(self.name, self.rules, self._definitions, reason, self._concerns)
+        concerns = self._pins.concerns(self.name, self._examined, self.rules)
+        return Listing(self.name, self.rules, self._definitions, reason, concerns)
 
     @property
     def first_opening(self) -> bool:
@@ -109,7 +115,7 @@ class Upstream:
                 tasks.create_task(replica.run())
 
     async def _list(self, definitions: Sequence[Mapping[str, Any]]) -> None:
-        self._concerns = await concerns_about(definitions, self.rules)
+        self._examined = await examine(definitions, self.rules)
         self._definitions = tuple(definitions)
 
     def _weigh(self) -> None:

@@ -10,6 +10,7 @@ from headgate.proxy.arguments import ArgumentChecker
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.journal.journaled import Writes
+from headgate.proxy.pins import Pins
 from headgate.proxy.upstream import Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.rules import UpstreamRules
@@ -18,10 +19,20 @@ from headgate.tools.rules import UpstreamRules
 class Upstreams:
     """The upstreams by name, and the catalogue as it stands."""
 
-    def __init__(self, openers: Mapping[str, tuple[UpstreamRules, Open]], writes: Writes | None = None) -> None:
-        """Nothing is opened before `running`. `writes` are where writes are written down, if anywhere."""
+    def __init__(
+        self,
+        openers: Mapping[str, tuple[UpstreamRules, Open]],
+        writes: Writes | None = None,
+        pins: Pins | None = None,
+    ) -> None:
+        """Nothing is opened before `running`. `writes` are where writes are written down, if anywhere.
+
+        Without `pins`, definitions are pinned for as long as this lives.
+        """
+        pins = pins or Pins()
+        pins.replaced = self._relist
         self._upstreams = {
-            name: Upstream(name, rules, open_session, self._relist, writes)
+            name: Upstream(name, rules, open_session, self._relist, writes, pins)
             for name, (rules, open_session) in openers.items()
         }
         self.confirms = any(rules.confirms for rules, _ in openers.values())

@@ -15,6 +15,7 @@ from headgate.proxy.journal.journal import Journal
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.journal.later import JournalFile
 from headgate.proxy.journal.memory import MemoryJournal
+from headgate.proxy.pins import Pins
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.stdio import stdio_opener
 from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
@@ -23,6 +24,7 @@ from headgate.proxy.upstreams import Upstreams
 from headgate.server.approval import Approve, approve_call, approved
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
 from headgate.server.books import Books
+from headgate.server.lock import keeping
 from headgate.server.log import log_prefetched
 from headgate.server.recipes import Recipes
 from headgate.server.settings import Settings, load_settings
@@ -259,20 +261,24 @@ async def open_gate(settings: Settings | str | Path) -> AsyncGenerator[Gate]:
         name: (upstream.rules, _opener(upstream.target, upstream.rules))
         for name, upstream in settings.upstreams.items()
     }
-    async with gate_over(settings, openers) as gate:
+    async with keeping(settings.lock) as pins, gate_over(settings, openers, pins=pins) as gate:
         yield gate
 
 
 @asynccontextmanager
 async def gate_over(
-    settings: Settings, openers: Mapping[str, tuple[UpstreamRules, Open]], journal: Journal | None = None
+    settings: Settings,
+    openers: Mapping[str, tuple[UpstreamRules, Open]],
+    journal: Journal | None = None,
+    pins: Pins | None = None,
 ) -> AsyncGenerator[Gate]:
     """A gate over upstreams of your own making, such as `MemoryUpstream`; those of `settings` are not opened.
 
-    Writes are recorded in `journal`; without one, where the settings say.
+    Writes are recorded in `journal`; without one, where the settings say. Without `pins`, what tools were when they
+    were first seen is known for as long as the gate is open.
     """
     writes = Writes(journal or _journal(settings))
-    upstreams = Upstreams(openers, writes)
+    upstreams = Upstreams(openers, writes, pins)
     failure: Exception | None = None  # of the context's own body: it leaves as it is, not in a group
     with contextlib.ExitStack() as at_last:
         # The sessions end before the calls are waited for: a write that outlasts the drain ends with its session.

@@ -35,6 +35,8 @@ class Tool:
     """What the upstream declared, untouched."""
     denied: str | None = None
     """Why it cannot be called, as a sentence, where it is there and yet out of use."""
+    flag: str | None = None
+    """What an operator should know of its definition, as a clause."""
 
     @property
     def description(self) -> str:
@@ -98,7 +100,8 @@ class Catalogue:
         if qualified in self._by_name:
             qualified = with_hash(qualified, f"{listing.upstream}{SEPARATOR}{name}")
         denied = None if concern is None or not concern.denies else f"{qualified} is out of use: {concern.advice}"
-        tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition, denied)
+        flag = None if concern is None else concern.reason
+        tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition, denied, flag)
         self._by_name[qualified] = tool
         self._by_own_name[listing.upstream, name] = tool
         self._by_bare_name.setdefault(name, []).append(tool)

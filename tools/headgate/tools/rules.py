@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 ToolClass = Literal["read", "write"]
+Pinning = Literal["flag", "strict", "off"]
+"""Whether a tool whose definition changes becomes a write, is out of use, or is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class ToolRules:
     idempotent: bool = False
     confirm: bool = False
     """Whether a person has to allow each write of it."""
+    pin: Pinning = "flag"
     check_arguments: bool = True
     """Whether arguments are held against the tool's schema before a call goes out."""
     forward: Forward | None = None

@@ -20,6 +20,7 @@ COMMANDS = {
     "check": Later(f"{_PACKAGE}.check:check", "Check headgate.toml, and its upstreams with --connect."),
     "install": Later(f"{_PACKAGE}.install:install", "Put headgate into a client's config."),
     "tools": Later(f"{_PACKAGE}.tools:tools", "List the tools: class and why, limits."),
+    "trust": Later(f"{_PACKAGE}.trust:trust", "Show tools whose definitions changed, and accept them."),
     "call": Later(f"{_PACKAGE}.call:call", "Run a batch from a file or stdin."),
     "plan": Later(f"{_PACKAGE}.call:plan", "Show how a batch would run, and run nothing."),
     "wrap": Later(f"{_PACKAGE}.serve:wrap"),

@@ -23,6 +23,18 @@ def limits_of(tool: Tool) -> str:
     return ", ".join(parts)
 
 
+def flag_of(tool: Tool) -> str:
+    """What an operator should know of its definition, and what follows from it; empty where there is nothing."""
+    if tool.flag is None:
+        return ""
+    return f"{tool.flag}; {'it is a ' + tool.kind if tool.denied is None else 'it is out of use'}"
+
+
+def why(tool: Tool) -> str:
+    """The reason of its class; and that it is out of use, where it is."""
+    return tool.reason if tool.denied is None else f"{tool.reason}; it is out of use"
+
+
 def does(tool: Tool) -> str:
     """The first line of the tool's description."""
     lines = tool.description.strip().splitlines()
@@ -45,6 +57,8 @@ def tool_as_json(tool: Tool) -> dict[str, Any]:
         "tool": tool.name,
         "class": tool.kind,
         "why": tool.reason,
+        "flag": tool.flag,
+        "callable": tool.denied is None,
         "timeout_s": rules.timeout_s if tool.upstream else None,
         "rate_limit": rate(rules.rate) if rules.rate else None,
         "concurrency": rules.concurrency,

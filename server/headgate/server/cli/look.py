@@ -48,6 +48,8 @@ class Seen:
     upstreams: Sequence[UpstreamSeen]
     faults: Sequence[str]
     """What the upstreams' tools have against the recipes."""
+    flagged: Sequence[Tool] = ()
+    """Tools whose definitions an operator should look at."""
 
 
 def look(settings: Settings) -> Seen:
@@ -74,7 +76,8 @@ async def _look(settings: Settings) -> Seen:
         ]
         catalogue = gate.catalogue()
         tools = (*catalogue.tools, *gate.recipes.tools(catalogue))
-        return Seen(tools, upstreams, gate.recipes.faults(catalogue))
+        flagged = [tool for tool in catalogue.tools if tool.flag is not None]
+        return Seen(tools, upstreams, gate.recipes.faults(catalogue), flagged)
 
 
 def _limits(rules: UpstreamRules) -> str:

@@ -64,6 +64,8 @@ def _tool_rules(tool: Tool, upstream: Upstream, defaults: Rules) -> ToolRules:
         resource=tool.resource,
         idempotent=tool.idempotent or False,
         confirm=tool.confirm or False,
+        # What is called over plain HTTP is declared by the operator, in the file itself.
+        pin="off" if upstream.http is not None else _nearest((level.pin for level in levels), _PLAIN.pin),
         check_arguments=_nearest((level.check_arguments for level in levels), _PLAIN.check_arguments),
         forward=forward(tool.idempotency),
     )

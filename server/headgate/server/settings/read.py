@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Setti
 
     """
     source = str(path)
-    return parse_settings(_text(path, source), source=source, base=path.absolute().parent, environ=environ)
+    settings = parse_settings(_text(path, source), source=source, base=path.absolute().parent, environ=environ)
+    return replace(settings, lock=_lock_of(path.absolute()))
 
 
 def parse_settings(
@@ -58,6 +60,10 @@ def parse_settings(
         return Builder(file, os.environ if environ is None else environ, base, findings).build()
     except RecursionError:
         raise _whole_file("tables or lists are nested too deeply", source) from None
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock") if path.suffix == ".toml" else path.with_name(f"{path.name}.lock")
 
 
 def _text(path: Path, source: str) -> str:

@@ -51,6 +51,7 @@ class Rules(Table):
     rate_limit: PerPeriod | None = None
     burst: Annotated[int, BeforeValidator(values.whole(1, values.FASTEST))] | None = None
     concurrency: Concurrency | None = None
+    pin: Literal["flag", "strict", "off"] | None = None
     check_arguments: bool | None = None
 
 

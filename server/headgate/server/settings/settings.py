@@ -58,3 +58,5 @@ class Settings:
     """What to read ahead, by the rules' names."""
     recipes: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
     """By name, in the order of the file."""
+    lock: Path | None = None
+    """The lock file, in which tools' definitions are pinned; `None` where there is no settings file."""

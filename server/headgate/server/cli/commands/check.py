@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headgate.server.cli.catalogue_view import flag_of
 from headgate.server.cli.config import chosen_settings
 from headgate.server.cli.display import echo_json, echo_rows, echo_table, on_terminal, plain
 from headgate.server.settings import Settings
@@ -26,7 +27,8 @@ def check(*, connect: bool, as_json: bool) -> int:
     if as_json:
         told = list(settings.upstreams) if upstreams is None else [upstream.as_json() for upstream in upstreams]
         recipes = {"recipes": list(settings.recipes), "faults": faults} if settings.recipes else {}
-        echo_json({"config": settings.source, "notices": settings.notices, "upstreams": told} | recipes)
+        flags = {} if seen is None else {"flags": {tool.qualified: flag_of(tool) for tool in seen.flagged}}
+        echo_json({"config": settings.source, "notices": settings.notices, "upstreams": told} | recipes | flags)
         return int(failed)
     click.echo(f"{settings.source}: ok, {_counted(settings)}")
     for notice in settings.notices:
@@ -37,6 +39,8 @@ def check(*, connect: bool, as_json: bool) -> int:
             echo_table(("upstream", "state", ""), rows)
         else:
             echo_rows(rows)
+    for tool in () if seen is None else seen.flagged:
+        click.echo(plain(f"{tool.qualified}: {flag_of(tool)}"))
     for fault in faults:
         click.echo(plain(fault))
     return int(failed)

@@ -2,7 +2,7 @@
 
 import click
 
-from headgate.server.cli.catalogue_view import does, limits_of, tool_as_json
+from headgate.server.cli.catalogue_view import does, limits_of, tool_as_json, why
 from headgate.server.cli.config import chosen_settings
 from headgate.server.cli.display import echo_json, echo_rows, echo_table, on_terminal, plain
 from headgate.server.cli.look import look
@@ -17,7 +17,7 @@ def tools(*, as_json: bool) -> None:
         upstreams = [upstream.as_json() for upstream in seen.upstreams]
         echo_json({"tools": [tool_as_json(tool) for tool in seen.tools], "upstreams": upstreams})
         return
-    rows = [(tool.qualified, tool.kind, tool.reason, limits_of(tool), does(tool)) for tool in seen.tools]
+    rows = [(tool.qualified, tool.kind, why(tool), limits_of(tool), does(tool)) for tool in seen.tools]
     if on_terminal():
         echo_table(("name", "class", "why", "limits", "does"), rows)
         for upstream in seen.upstreams:
