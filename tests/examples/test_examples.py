@@ -49,6 +49,14 @@ def test_the_embedding_without_async_answers() -> None:
     assert run_here("python", "embed_sync.py").startswith("2 of 2 ok")
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_an_agent_loop_makes_each_answers_calls_as_one_batch(provider: str) -> None:
+    first, second, said = run_here("python", f"agent_{provider}.py").splitlines()
+
+    assert (first[:11], second[:11]) == ("answered 3:", "answered 1:")
+    assert said == "Order A-17 was paid with P-9001; its parcel: nobody knows where (the look-up timed out)."
+
+
 def test_the_plan_of_the_example_has_the_payment_in_its_second_stage() -> None:
     plan = json.loads(run_here("headgate", "plan", "triage.json"))
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
@@ -32,6 +32,8 @@ from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
 from headgate.tools.coerce import request_of
 from headgate.tools.dry_run import dry_run
+from headgate.tools.offer import own_tools
+from headgate.tools.outcome import Failure
 from headgate.tools.page import Page
 from headgate.tools.plan import Plan, make_plan, writes_in
 from headgate.tools.refusal import Refusal
@@ -82,16 +84,21 @@ class Gate:
         reads_only: bool = False,
         on_progress: Progress | None = None,
         approve: Approve | None = None,
+        faults: Mapping[str, Failure] | None = None,
+        to_the_end: bool = False,
     ) -> BatchRun:
         """Run a request, or a batch that is one already, until it has ended or its reply has to go out.
 
-        What is unfinished then goes on. A person is asked first where a write of it needs that.
+        What is unfinished then goes on; with `to_the_end` the reply waits for it. A person is asked first where a write
+        of it needs that. `faults` says of calls, by id, why they cannot be made.
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
         plan = await self._planned(request, reads_only=reads_only)
         if isinstance(plan, Refusal) or plan.batch.dry_run:
             return self._not_run(plan)
+        if faults:
+            plan = plan.faulted(faults)
         if self.confirms:
             plan = await approved(plan, approve, every_write=self.settings.headgate.confirm_writes)
         driver = Driver(
@@ -105,7 +112,7 @@ class Gate:
         self._books.open(batch_id, driver)
         try:
             await asyncio.sleep(0)  # the calls go out; what there is to prepare is prepared while they are on their way
-            await driver.wait(self._reply_due_in(plan.batch))
+            await driver.wait(None if to_the_end else self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
             driver.cancel()
             self._books.open(batch_id, driver)
@@ -137,6 +144,49 @@ class Gate:
             self._prefetch.called(found, arguments)
         attempt = Attempt(found, arguments, found.rules.timeout_s, (), asyncio.get_running_loop().time())
         return await self._upstreams.call(attempt)
+
+    async def answer_openai(self, message: object, *, approve: Approve | None = None) -> list[dict[str, Any]]:
+        """Make the tool calls of a model's answer as one batch: one result for each, in order, once all have ended.
+
+        An assistant message of Chat Completions gives `tool` messages; a response of the Responses API, or the list of
+        its output items, gives `function_call_output` items. Objects of OpenAI's library will do as well as JSON.
+
+        Raises:
+            NotAnAnswerError: `message` is none of these.
+
+        """
+        from headgate.server.agents import answer, openai  # noqa: PLC0415 - only for those who embed a gate
+
+        calls = openai.chat_calls(message)
+        if calls is not None:
+            return openai.chat_messages(await answer.answer(self, calls, approve))
+        return openai.response_items(await answer.answer(self, openai.response_calls(message), approve))
+
+    async def answer_anthropic(self, content: object, *, approve: Approve | None = None) -> list[dict[str, Any]]:
+        """Make the `tool_use` calls of a message, or of its content blocks, as one batch: a `tool_result` for each.
+
+        Objects of Anthropic's library will do as well as JSON.
+
+        Raises:
+            NotAnAnswerError: `content` is neither.
+
+        """
+        from headgate.server.agents import answer, anthropic  # noqa: PLC0415 - only for those who embed a gate
+
+        return anthropic.tool_results(await answer.answer(self, anthropic.used_tools(content), approve))
+
+    def tools_for(self, api: Literal["chat", "responses", "messages"]) -> list[dict[str, Any]]:
+        """Every tool as it stands, in the shape that a request to a model takes.
+
+        `chat` is OpenAI's Chat Completions, `responses` its Responses, `messages` Anthropic's Messages.
+        """
+        from headgate.server.agents import anthropic, openai  # noqa: PLC0415 - only for those who embed a gate
+
+        shape = {"chat": openai.chat_tools, "responses": openai.response_tools, "messages": anthropic.tools}[api]
+        offered = self.recipes.tools(self.catalogue())
+        if self.settings.headgate.expose == "all":
+            offered += tuple(tool for tool in self.catalogue().tools if tool.denied is None)
+        return shape([*own_tools(), *({**tool.definition, **_named(tool)} for tool in offered)])
 
     async def find(self, tool: str) -> Tool | NotFound:
         """The tool of that name, waiting for an upstream that is still being opened for the first time."""
@@ -315,6 +365,10 @@ def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
             from headgate.proxy.endpoints.opener import endpoints_opener  # noqa: PLC0415
 
             return endpoints_opener(target, rules.concurrency)
+
+
+def _named(tool: Tool) -> dict[str, Any]:
+    return {"name": tool.qualified, "inputSchema": {"type": "object", **tool.input_schema}}
 
 
 def _in_parallel(parallel: bool | float) -> bool:  # noqa: FBT001 - the setting as it is written down

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -35,6 +35,26 @@ class SyncGate:
 
         """
         return self._portal.call(self._gate.call, tool, arguments)
+
+    def answer_openai(self, message: object, **options: Any) -> list[dict[str, Any]]:
+        """As `Gate.answer_openai`."""
+
+        async def run() -> list[dict[str, Any]]:
+            return await self._gate.answer_openai(message, **options)
+
+        return self._portal.call(run)
+
+    def answer_anthropic(self, content: object, **options: Any) -> list[dict[str, Any]]:
+        """As `Gate.answer_anthropic`."""
+
+        async def run() -> list[dict[str, Any]]:
+            return await self._gate.answer_anthropic(content, **options)
+
+        return self._portal.call(run)
+
+    def tools_for(self, api: Literal["chat", "responses", "messages"]) -> list[dict[str, Any]]:
+        """As `Gate.tools_for`."""
+        return self._portal.call(self._gate.tools_for, api)
 
     def settled(self, timeout_s: float) -> None:
         """Wait until each upstream is listed or has failed, for `timeout_s` at most."""

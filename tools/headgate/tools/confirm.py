@@ -5,7 +5,6 @@ will give stands as where it comes from. What is allowed is these calls and no o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from pydantic_core import to_json
@@ -51,10 +50,8 @@ def asked_of(plan: Plan, indices: Iterable[int]) -> list[tuple[str, str, Mapping
 
 def denied(plan: Plan, indices: Iterable[int], why: str) -> Plan:
     """`plan` with the steps at `indices` denied; where a write is denied, no write of the batch starts."""
-    steps = list(plan.steps)
-    for index in indices:
-        steps[index] = replace(steps[index], fault=Failure("error", "DENIED", why))
-    return replace(plan, steps=tuple(steps))
+    denial = Failure("error", "DENIED", why)
+    return plan.faulted({plan.steps[index].call.id: denial for index in indices})
 
 
 def _identity(step: Step) -> str:

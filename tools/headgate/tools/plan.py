@@ -5,8 +5,8 @@ been made: as listed, but a call that waits for a later one stands right behind 
 write chain and the read/write barriers, so a plan has no cycle but those that the request itself asks for.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from headgate.tools.batch import Batch, Call
@@ -89,6 +89,14 @@ class Plan:
         entry = self.parts_of(index).start - 1
         inside = self.steps[entry].inside if entry >= 0 else None
         return entry if inside is not None and inside.role == "params" else None
+
+    def faulted(self, faults: Mapping[str, Failure]) -> "Plan":
+        """The same plan in which the calls of these ids fail without being made; any that cannot run anyway stay so."""
+        steps = (
+            replace(step, fault=faults[step.call.id]) if step.fault is None and step.call.id in faults else step
+            for step in self.steps
+        )
+        return replace(self, steps=tuple(steps))
 
     def stages(self) -> tuple[tuple[int, ...], ...]:
         """The steps by how many others each must wait for in a row: what one stage holds can run at once."""

@@ -23,7 +23,8 @@ MAX_REFERENCES = 1_000
 """References in the arguments of one call."""
 
 FROM, FORMAT, ITEM = "$from", "$format", "$item"
-_MARKS = frozenset((FROM, FORMAT, ITEM))
+MARKS = frozenset((FROM, FORMAT, ITEM))
+"""Names of fields that make an object one to be filled in."""
 SLOT = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A slot of a `$format` text, or a doubled brace, which stands for one."""
 _NESTED = (dict, list, Given)
@@ -101,7 +102,7 @@ def scan(
 
 def is_flat(arguments: Mapping[str, Any]) -> bool:
     """Whether `arguments` holds nothing nested, and so no reference either, as most do."""
-    if not _MARKS.isdisjoint(arguments):
+    if not MARKS.isdisjoint(arguments):
         return False
     for value in arguments.values():  # noqa: SIM110 - each call comes by here, and a generator costs twice as much
         if isinstance(value, _NESTED):
