@@ -52,6 +52,7 @@ def test_what_is_settled_stays_so() -> None:
         ("intent", "not_sent"),
         ("unknown", "ok"),
         ("unknown", "failed"),
+        ("unknown", "not_sent"),
     }
 
 

@@ -93,6 +93,7 @@ async def test_a_late_answer_settles_what_was_unknown_and_nothing_settles_what_i
         write = number(await journal.claim(intent()))
         await journal.settle(write, UNKNOWN)
         await journal.settle(write, OK)
+        await journal.settle(write, UNKNOWN)
         await journal.settle(write, Ending("failed", code="TOOL_ERROR"))
         await journal.settle(write, Ending("not_sent"))
 

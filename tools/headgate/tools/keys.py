@@ -6,7 +6,7 @@ arguments: the *fingerprint*. A write under a key goes through few states:
     intent ──> ok, failed     it was answered
       │
       ├─────> not_sent        it provably never went out: the key is free again
-      └─────> unknown ──> ok, failed     it may have been applied, until a late answer or a person settles it
+      └─────> unknown ──> ok, failed, not_sent     it may have been applied, until it turns out or a person settles it
 
 Nothing here knows where that is written down, or what time it is.
 """
@@ -26,7 +26,7 @@ Verdict = Literal["execute", "replay", "busy", "other"]
 
 _MOVES: Mapping[WriteState, frozenset[WriteState]] = {
     "intent": frozenset(("ok", "failed", "unknown", "not_sent")),
-    "unknown": frozenset(("ok", "failed")),
+    "unknown": frozenset(("ok", "failed", "not_sent")),
     "ok": frozenset(),
     "failed": frozenset(),
     "not_sent": frozenset(),

@@ -106,7 +106,7 @@ class Writer:
             self._tidy()
 
     def _transaction(self, jobs: Sequence[Job[Any]]) -> list[Any]:
-        reach("before intent")
+        reach("writing")
         ledger = self._opened()
         ledger.connection.execute("BEGIN IMMEDIATE")
         try:
