@@ -55,6 +55,7 @@ check: $(VENV)/.setup  ## lint, format, types, layering
 bench: $(VENV)/.bench  ## headgate beside its floors and rivals
 	@$(RUN)/python bench/run.py
 	@$(RUN)/python bench/machine.py
+	@$(RUN)/python bench/stdio_client.py
 
 clean:  ## throw the environment away
 	@rm -rf $(VENV) tests/real/node_modules tests/real/documents bench/node_modules

@@ -232,16 +232,27 @@ async def test_every_page_of_tools_is_listed_and_what_is_no_tool_left_out() -> N
 @in_virtual_time
 async def test_a_cursor_that_comes_back_ends_the_list() -> None:
     connection, asked = pages({"tools": [{"name": "a"}], "nextCursor": "again"})
-    assert len(await connection.list_tools()) == 2
+    assert len(await connection.list_tools()) == 1
     assert asked == [None, "again"]
 
 
 @in_virtual_time
 async def test_a_list_that_never_ends_is_cut() -> None:
-    tool: dict[str, Any] = {"name": "a"}
-    connection, asked = pages(*({"tools": [tool], "nextCursor": str(n)} for n in range(1_000)))
-    await connection.list_tools()
-    assert len(asked) == MAX_PAGES
+    connection, asked = pages(*({"tools": [{"name": f"t{n}"}], "nextCursor": str(n)} for n in range(1_000)))
+    assert len(await connection.list_tools()) == len(asked) == MAX_PAGES
+
+
+@in_virtual_time
+async def test_pages_that_hold_nothing_new_end_the_list_and_empty_ones_do_not() -> None:
+    connection, asked = pages(
+        {"tools": [{"name": "a"}, {"name": "b"}], "nextCursor": "2"},
+        {"tools": [], "nextCursor": "3"},
+        {"tools": [{"name": "b"}, {"name": "c"}], "nextCursor": "4"},
+        {"tools": [{"name": "a"}, {"name": "c"}], "nextCursor": "5"},
+        {"tools": [{"name": "d"}]},
+    )
+    assert [tool["name"] for tool in await connection.list_tools()] == ["a", "b", "c"]
+    assert len(asked) == 4
 
 
 @in_virtual_time

@@ -22,6 +22,7 @@ from typing import Any
 MODES = set(sys.argv[1:])
 TOOLS = (
     *("echo", "die", "die_after", "hang", "twice", "late", "wrong_id", "garbage", "big", "endless", "deaf"),
+    *("die_once", "leak"),
     *("grandchild", "close_out", "close_in", "ask", "pid", "log", "change_tools", "flood", "news", "input_required"),
 )
 
@@ -58,6 +59,13 @@ def note(name: str, arguments: dict[str, Any]) -> None:
             file.write(json.dumps({"tool": name, "pid": os.getpid(), **arguments}) + "\n")
 
 
+def tools() -> list[dict[str, Any]]:
+    """What is listed. No answer of `echo` is as its schema has it."""
+    listed: list[dict[str, Any]] = [{"name": name, "inputSchema": {"type": "object"}} for name in Seen.tools]
+    listed[0]["outputSchema"] = {"type": "object", "required": ["never there"]}
+    return listed
+
+
 def spawn(stdout: int | None) -> int:
     """A process of the same group that outlives us and holds what it inherits."""
     code = "import time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(3600)"
@@ -75,6 +83,17 @@ def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: 
             sys.stderr.write(f"{'.' * arguments.get('dots', 0)}fatal: {os.environ.get('TOKEN', '')}\n")
             sys.stderr.flush()
             os._exit(3)
+        case "die_once":
+            note(name, arguments)
+            if not Path(os.environ["FLAG"]).exists():
+                Path(os.environ["FLAG"]).touch()
+                os._exit(3)
+            answer(identity, pid=os.getpid())
+        case "leak":
+            said = f"bad token {os.environ.get('TOKEN')} {' '.join(sys.argv)}"
+            sys.stderr.write(f"{said}\n")
+            sys.stderr.flush()
+            error(identity, -32603, said)
         case "die_after":
             answer(identity, last=True)
             os._exit(3)
@@ -154,14 +173,12 @@ def asked_for(method: str, identity: int, params: dict[str, Any]) -> None:
         case "tools/list" if MODES & {"pages-forever", "pages-round"}:
             Seen.listings += 1
             cursor = Seen.listings if "pages-forever" in MODES else Seen.listings % 2
-            tools = [{"name": name, "inputSchema": {"type": "object"}} for name in Seen.tools]
-            say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools, "nextCursor": str(cursor)}})
+            say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools(), "nextCursor": str(cursor)}})
         case "tools/list" if "lists-once" in MODES and Seen.listings:
             pass
         case "tools/list":
             Seen.listings += 1
-            tools = [{"name": name, "inputSchema": {"type": "object"}} for name in Seen.tools]
-            say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools}})
+            say({"jsonrpc": "2.0", "id": identity, "result": {"tools": tools()}})
         case "tools/call":
             call(identity, params["name"], params.get("arguments") or {})
         case "server/discover" if "silent-probe" in MODES:

@@ -74,11 +74,10 @@ class TurnedAwayError(CallFailedError):
 
 
 class SessionGoneError(CallFailedError):
-    """The upstream no longer knows the session, and so did not execute the call: it may be made over the next one."""
+    """The session has ended, and the upstream did not execute the call: it may be made over the next one."""
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "the upstream no longer knows the session") -> None:
         """Nobody is at fault: upstreams are restarted."""
-        message = "the upstream no longer knows the session"
         super().__init__("UPSTREAM_UNAVAILABLE", message, sent=False, transient=True)
 
 

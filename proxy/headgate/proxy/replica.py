@@ -103,6 +103,8 @@ class Replica:
             relisting = tasks.create_task(self._relist(connection))
             reason = await connection.closed()
             relisting.cancel()
+        # Leaving the session may take a while, and calls had better not wait for an answer of one that has ended.
+        self.turn_away_from(connection, reason)
         return reason
 
     async def _relist(self, connection: Connection) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -22,6 +22,7 @@ from headgate.proxy.connection import (
     AnsweredWithErrorError,
     CallFailedError,
     Opening,
+    SessionGoneError,
     TakenBackError,
     UnavailableError,
 )
@@ -40,6 +41,8 @@ _LISTEN_AGAIN_S, _LONGEST_S = 1.0, 60.0
 """How long to wait before listening for changes again, at first and at most."""
 MAX_PAGES = 100
 """Pages of one tools/list: an upstream that pages for ever ends here."""
+MAX_TOOLS = 10_000
+"""Tools of one upstream."""
 
 
 class Send(Protocol):
@@ -82,6 +85,7 @@ class SessionConnection:
     async def list_tools(self) -> Sequence[Mapping[str, Any]]:
         """Every page of tools/list."""
         found: list[Mapping[str, Any]] = []
+        names: set[object] = set()
         seen: set[str] = set()
         cursor: str | None = None
         for _ in range(MAX_PAGES):
@@ -98,12 +102,16 @@ class SessionConnection:
             tools = page.get("tools")
             if not isinstance(tools, list):
                 raise CallFailedError("UPSTREAM_ERROR", "its answer to tools/list holds no list of tools", sent=True)
-            listed = cast("list[object]", tools)
-            found += [cast("dict[str, Any]", tool) for tool in listed if isinstance(tool, dict)]
+            new = [tool for tool in _definitions(cast("list[object]", tools)) if tool["name"] not in names]
+            found += new
+            names.update(tool["name"] for tool in new)
             cursor = page.get("nextCursor")
-            if not isinstance(cursor, str) or cursor in seen:
+            if not isinstance(cursor, str) or cursor in seen or (tools and not new):
                 return found
             seen.add(cursor)
+            if len(found) > MAX_TOOLS:
+                break
+        logger.warning("a list of tools goes on and on: the first %d count", len(found))
         return found
 
     async def closed(self) -> str:
@@ -111,9 +119,29 @@ class SessionConnection:
         return await self.ended()
 
 
+def _definitions(listed: Sequence[object]) -> Iterator[Mapping[str, Any]]:
+    """Those of the entries that are tools with a name."""
+    for entry in listed:
+        if isinstance(entry, dict):
+            tool = cast("dict[str, Any]", entry)
+            if isinstance(tool.get("name"), str):
+                yield tool
+
+
+@dataclass(slots=True)
+class KnownEra:
+    """What an upstream's last session has shown, so that the next one need not find out again."""
+
+    is_old: bool = False
+    """Whether it is of the handshake era, and may take its time over a probe for the newer one."""
+
+
 @asynccontextmanager
 async def negotiated(
-    dispatcher: Dispatcher[TransportContext], opening: Opening, secrets: frozenset[str] = frozenset()
+    dispatcher: Dispatcher[TransportContext],
+    opening: Opening,
+    secrets: frozenset[str] = frozenset(),
+    known: KnownEra | None = None,
 ) -> AsyncGenerator[tuple[ClientSession, Mapping[str, Any] | None]]:
     """A session over `dispatcher` that speaks the newest era the upstream knows, and its per-request `_meta`.
 
@@ -128,7 +156,7 @@ async def negotiated(
 
     client_info = types.Implementation(name=CLIENT_NAME, version=_version())
     async with ClientSession(dispatcher=dispatcher, client_info=client_info, message_handler=on_message) as session:
-        await _agree_on_an_era(session, secrets)
+        await _agree_on_an_era(session, secrets, known or KnownEra())
         async with anyio.create_task_group() as tasks:
             if session.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 tasks.start_soon(_watch_tools, session, opening)
@@ -136,14 +164,16 @@ async def negotiated(
             tasks.cancel_scope.cancel()
 
 
-async def _agree_on_an_era(session: ClientSession, secrets: frozenset[str]) -> None:
-    with contextlib.suppress(MCPError, TimeoutError, RuntimeError, ValueError):
-        async with asyncio.timeout(PROBE_S):
-            await session.discover()
-            return
+async def _agree_on_an_era(session: ClientSession, secrets: frozenset[str], known: KnownEra) -> None:
+    if not known.is_old:
+        with contextlib.suppress(MCPError, TimeoutError, RuntimeError, ValueError):
+            async with asyncio.timeout(PROBE_S):
+                await session.discover()
+                return
     try:
         async with asyncio.timeout(HANDSHAKE_S):
             await _initialize(session)
+        known.is_old = session.protocol_version not in MODERN_PROTOCOL_VERSIONS
     except TimeoutError:
         raise UnavailableError(f"no answer to initialize in {HANDSHAKE_S:g} s") from None
     except ValidationError:
@@ -199,13 +229,18 @@ def _meta_of(session: ClientSession, client_info: types.Implementation) -> Mappi
 
 def line_closed(closed: LineClosedError) -> CallFailedError:
     """The failure of a call whose line was gone."""
-    code = "UPSTREAM_ERROR" if closed.sent else "UPSTREAM_UNAVAILABLE"
-    return CallFailedError(code, f"the upstream is gone: {closed}", sent=closed.sent, transient=True)
+    message = f"the upstream is gone: {closed}"
+    return (
+        CallFailedError("UPSTREAM_ERROR", message, sent=True, transient=True)
+        if closed.sent
+        else SessionGoneError(message)
+    )
 
 
-def answered_with_error(error: MCPError) -> CallFailedError:
-    """The failure of a call that the upstream answered with a protocol error."""
-    return AnsweredWithErrorError(presentable(error.error.message) or "the upstream answered with an error")
+def answered_with_error(error: MCPError, secrets: frozenset[str] = frozenset()) -> CallFailedError:
+    """The failure of a call that the upstream answered with a protocol error, without `secrets`."""
+    words = redacted(presentable(error.error.message), secrets)
+    return AnsweredWithErrorError(words or "the upstream answered with an error")
 
 
 def _version() -> str:

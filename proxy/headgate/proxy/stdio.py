@@ -7,17 +7,18 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 
 from headgate.proxy.child import MAX_LINE, MAX_UNREAD, Child, started
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, SessionGoneError
 from headgate.proxy.noise import Noise
-from headgate.proxy.redact import secrets_in
+from headgate.proxy.redact import secrets_in, secrets_in_args
 from headgate.proxy.rpc import LineClosedError, Rpc
-from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
+from headgate.proxy.session import KnownEra, SessionConnection, answered_with_error, line_closed, negotiated
 from headgate.proxy.target import StdioTarget
 
 
 def stdio_opener(target: StdioTarget, max_line: int = MAX_LINE) -> Open:
     """An opener that starts the process of `target` for each session, whose answers take `max_line` bytes at most."""
-    secrets = secrets_in(target.env)
+    secrets = secrets_in(target.env) | secrets_in_args(target.args) | target.secrets
+    known = KnownEra()
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
@@ -25,9 +26,9 @@ def stdio_opener(target: StdioTarget, max_line: int = MAX_LINE) -> Open:
         rpc.noise = Noise(opening.upstream, secrets).heard
         async with started(target, rpc, secrets, max_line) as child:
             rpc.write, rpc.take_back = child.write, child.take_back
-            line = _Line(rpc, child)
+            line = _Line(rpc, child, secrets)
             try:
-                async with negotiated(rpc, opening, secrets) as (_, meta):
+                async with negotiated(rpc, opening, secrets, known) as (_, meta):
                     yield SessionConnection(line.send, rpc.closed, meta, secrets)
             finally:
                 rpc.close("headgate has closed the session")
@@ -38,24 +39,22 @@ def stdio_opener(target: StdioTarget, max_line: int = MAX_LINE) -> Open:
 class _Line:
     """The way of a request to a child and back."""
 
-    def __init__(self, rpc: Rpc, child: Child) -> None:
+    def __init__(self, rpc: Rpc, child: Child, secrets: frozenset[str]) -> None:
         self._rpc = rpc
         self._child = child
+        self._secrets = secrets
 
     async def send(
         self, method: str, params: dict[str, Any], _headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
         if not self._child.listens:
-            raise _unavailable("the upstream is gone: it has ended")
+            raise SessionGoneError("the upstream is gone: it has ended")
         if self._child.unread > MAX_UNREAD:
-            raise _unavailable("the upstream does not read its input")
+            why = "the upstream does not read its input"
+            raise CallFailedError("UPSTREAM_UNAVAILABLE", why, sent=False, transient=True)
         try:
             return await self._rpc.request(method, params).answer()
         except LineClosedError as closed:
             raise line_closed(closed) from None
         except MCPError as error:
-            raise answered_with_error(error) from None
-
-
-def _unavailable(why: str) -> CallFailedError:
-    return CallFailedError("UPSTREAM_UNAVAILABLE", why, sent=False, transient=True)
+            raise answered_with_error(error, self._secrets) from None

@@ -16,6 +16,8 @@ class StdioTarget:
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Added to the inherited environment."""
     cwd: str | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What else must not be shown, such as what was filled into `args` from the environment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Upstream:
         self.call: CallPath = call_path(self._limits, self._send, self._probe, writes)
         self._replicas = [Replica(name, open_session, self._list, self._weigh) for _ in range(rules.replicas)]
         self._changed = changed
+        self._closing = False
         self._definitions: tuple[Mapping[str, Any], ...] = ()
         self._examined: tuple[Examined, ...] = ()
         self._known = asyncio.Event()
@@ -105,6 +106,7 @@ class Upstream:
 
     def close(self) -> None:
         """Open no session any more."""
+        self._closing = True
         for replica in self._replicas:
             replica.close()
 
@@ -163,6 +165,8 @@ class Upstream:
             raise asyncio.CancelledError from None
         except SessionGoneError as gone:
             attempt.sent = False
+            if self._closing:
+                raise
             replica.turn_away_from(connection, str(gone))
         finally:
             replica.in_flight -= 1

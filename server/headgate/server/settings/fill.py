@@ -13,12 +13,13 @@ _SLOT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}|\$
 class Filled(str):
     """Text in which a variable was filled in. Its repr is the text as written, so that the value cannot leak by it."""
 
-    __slots__ = ("written",)
+    __slots__ = ("values", "written")
 
-    def __new__(cls, value: str, written: str = "${…}") -> Self:
-        """`value` with the variables filled in, `written` with their names."""
+    def __new__(cls, value: str, written: str = "${…}", values: frozenset[str] = frozenset()) -> Self:
+        """`value` with the variables filled in, `written` with their names, `values` what they stand for."""
         text = super().__new__(cls, value)
         text.written = written
+        text.values = values
         return text
 
     def __repr__(self) -> str:
@@ -44,6 +45,7 @@ def fill(text: str, environ: Mapping[str, str]) -> str:
 
     """
     wrong: list[str] = []
+    values: set[str] = set()
 
     def value(slot: re.Match[str]) -> str:
         name, default = slot[1], slot[2]
@@ -52,9 +54,11 @@ def fill(text: str, environ: Mapping[str, str]) -> str:
             return ""
         if default is None and name not in environ:
             wrong.append(f"{name} is not set in the environment: set it, or give a default as in ${{{name}:-default}}")
-        return environ.get(name, "") if default is None else environ.get(name) or default
+        said = environ.get(name, "") if default is None else environ.get(name) or default
+        values.add(said)
+        return said
 
     filled = _SLOT.sub(value, text)
     if wrong:
         raise FillError(wrong)
-    return Filled(filled, text) if "${" in text else text
+    return Filled(filled, text, frozenset(values)) if "${" in text else text

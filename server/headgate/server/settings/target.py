@@ -60,7 +60,9 @@ class TargetReader:
         cwd = None if upstream.cwd is None else self._folder(upstream.cwd)
         if upstream.command is None:
             return None
-        return StdioTarget(self._program(upstream.command), args, env, cwd)
+        values = {value for arg in args if isinstance(arg, Filled) for value in arg.values}
+        secrets = frozenset(value for value in values if len(value) >= _SHORTEST_SECRET)
+        return StdioTarget(self._program(upstream.command), args, env, cwd, secrets)
 
     def _http(self, headers: Mapping[str, str]) -> HttpTarget | None:
         upstream = self.upstream
@@ -99,18 +101,7 @@ class TargetReader:
         return text
 
     def _check_company(self, kind: str) -> None:
-        for key in (
-            "args",
-            "env",
-            "cwd",
-            "replicas",
-            "answer_limit",
-            "headers",
-            "transport",
-            "query",
-            "openapi",
-            "allow_private",
-        ):
+        for key in dict.fromkeys(key for keys in _BESIDE.values() for key in keys):
             if key in self.upstream.model_fields_set and key not in _BESIDE[kind]:
                 owners = " or ".join(owner for owner, keys in _BESIDE.items() if key in keys)
                 self._problem(key, f"this goes with {owners}, and the upstream has {kind}; take it out")
