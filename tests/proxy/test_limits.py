@@ -232,3 +232,15 @@ async def test_a_batch_takes_no_more_room_than_it_leaves_to_others() -> None:
 
     assert [task.result()[0] for task in mine] == ["ok"] * 6 + ["OVERLOADED"] * 4
     assert {task.result()[0] for task in others} == {"ok"}
+
+
+async def test_no_more_writes_wait_for_their_turn_than_there_is_room_for() -> None:
+    call, paying = path_to(Far(1.0), queue=2), tool("pay", "write")
+
+    outcomes = await all_at_once(*(ended(call, attempt(paying)) for _ in range(5)))
+
+    assert sorted(outcomes) == [("OVERLOADED", 0.0, None)] * 2 + [
+        ("ok", 1.0, None),
+        ("ok", 2.0, None),
+        ("ok", 3.0, None),
+    ]

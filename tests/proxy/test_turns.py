@@ -1,6 +1,7 @@
 """Turns: writes whose scopes meet go one at a time, in the order in which they came; others pass."""
 
 import asyncio
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from tests.virtual_time import VirtualLoop, in_virtual_time
 from headgate.proxy.turns import Turns
 from headgate.tools.scope import Scope
 
-ALL, ONE, TWO, ELSEWHERE = Scope("a"), Scope("a", "1"), Scope("a", "2"), Scope("b")
+ALL, ONE, TWO, THREE = Scope("a"), Scope("a", "1"), Scope("a", "2"), Scope("a", "3")
 
 
 @in_virtual_time
@@ -42,8 +43,8 @@ async def test_scopes_that_have_nothing_in_common_pass() -> None:
     await turns.enter(ONE)
     async with asyncio.timeout(1):
         await turns.enter(TWO)
-        await turns.enter(ELSEWHERE)
-    for scope in (ONE, TWO, ELSEWHERE):
+        await turns.enter(THREE)
+    for scope in (ONE, TWO, THREE):
         turns.leave(scope)
 
 
@@ -69,12 +70,11 @@ async def test_a_later_write_does_not_overtake_one_that_waits_for_the_whole_upst
 @in_virtual_time
 async def test_nobody_overtakes_one_that_still_waits_when_a_turn_ends() -> None:
     turns = Turns()
-    three = Scope("a", "3")
     await turns.enter(ONE)
     await turns.enter(TWO)
     async with asyncio.TaskGroup() as tasks:
         whole = tasks.create_task(turns.enter(ALL))
-        part = tasks.create_task(turns.enter(three))
+        part = tasks.create_task(turns.enter(THREE))
         await loop_turns()
         turns.leave(ONE)  # the whole still waits for the second
         await loop_turns()
@@ -85,7 +85,7 @@ async def test_nobody_overtakes_one_that_still_waits_when_a_turn_ends() -> None:
         assert whole.done()
         assert not part.done()
         turns.leave(ALL)
-    turns.leave(three)
+    turns.leave(THREE)
 
 
 @in_virtual_time
@@ -120,8 +120,28 @@ async def test_one_cancelled_in_the_moment_its_turn_comes_passes_it_on() -> None
 
 
 write_strategy = st.tuples(
-    st.sampled_from([ALL, ONE, TWO, ELSEWHERE]), st.integers(0, 15), st.integers(0, 5), st.none() | st.integers(0, 25)
+    st.sampled_from([ALL, ONE, TWO, THREE]), st.integers(0, 15), st.integers(0, 5), st.none() | st.integers(0, 25)
 )
+
+
+@in_virtual_time
+async def test_ten_thousand_writes_that_wait_for_each_other_are_no_burden() -> None:
+    turns = Turns()
+    order: list[int] = []
+
+    async def write(number: int, scope: Scope) -> None:
+        await turns.enter(scope)
+        order.append(number)
+        await asyncio.sleep(0)
+        turns.leave(scope)
+
+    for scopes in ([ALL], [ONE], [ALL, ONE, ONE, TWO]):
+        order.clear()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            for number in range(10_000):
+                tasks.create_task(write(number, scopes[number % len(scopes)]))
+        assert len(order) == 10_000
+        assert turns.waiting == 0
 
 
 @given(writes=st.lists(write_strategy, max_size=20))
@@ -130,13 +150,21 @@ def test_however_writes_come_and_go_no_two_that_meet_overlap_and_none_waits_for_
 ) -> None:
     turns = Turns()
     under_way: list[Scope] = []
+    waiting: dict[int, Scope] = {}
+    numbers = count()
     ended: list[Scope] = []
 
     async def write(scope: Scope, comes: int, stays: int) -> None:
         await asyncio.sleep(comes)
-        await turns.enter(scope)
+        came = next(numbers)
+        waiting[came] = scope
+        try:
+            await turns.enter(scope)
+        finally:
+            del waiting[came]
         try:
             assert not any(scope.meets(other) for other in under_way)
+            assert not any(scope.meets(other) for earlier, other in waiting.items() if earlier < came)
             under_way.append(scope)
             await asyncio.sleep(stays)
         finally:
@@ -150,7 +178,7 @@ def test_however_writes_come_and_go_no_two_that_meet_overlap_and_none_waits_for_
                 task = tasks.create_task(write(scope, comes, stays))
                 if cancelled is not None:
                     asyncio.get_running_loop().call_later(cancelled, task.cancel)
-        for scope in (ALL, ELSEWHERE):
+        for scope in (ALL, ONE, ALL):
             async with asyncio.timeout(1):
                 await turns.enter(scope)  # nobody's turn is left over
             turns.leave(scope)

@@ -15,6 +15,7 @@ from headgate.proxy.retry import Retries
 from headgate.proxy.turns import Turns
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import ToolRules, UpstreamRules
+from headgate.tools.scope import Scope
 
 LONGEST_PAUSE_S = 60.0
 """An upstream that asks for more patience gets that much, and may ask again."""
@@ -113,6 +114,17 @@ class Limits:
         held, attempt.held = attempt.held, ()
         leave(held)
 
+    async def enter_turn(self, scope: Scope) -> None:
+        """Let a write wait for its turn; `turns.leave` ends it.
+
+        Raises:
+            TurnedAwayError: Too many are waiting already (`OVERLOADED`).
+
+        """
+        if self.turns.waiting >= self.rules.queue:
+            raise self._overloaded(self.turns.waiting)
+        await self.turns.enter(scope)
+
     def pause(self, seconds: float) -> None:
         """Send nothing for so long, `LONGEST_PAUSE_S` at most."""
         if seconds > 0:
@@ -122,7 +134,9 @@ class Limits:
         own = self._waiting_of.get(asker, 0)
         # Nobody takes more room than is left: however long a batch is, there is some for the next.
         if own >= self.rules.queue - self._waiting:
-            raise self._overloaded(paces, now, asker)
+            until = self._upstream.paused_until
+            waits = [pace.wait_s(now, asker) for pace in paces] + ([] if until is None else [until - now])
+            raise self._overloaded(self._waiting, max(waits, default=None))
         self._waiting_of[asker] = own + 1
         self._waiting += 1
         for pace in paces:
@@ -142,11 +156,9 @@ class Limits:
         words = f'upstream "{self._name}" can be sent this call in {wait_s:.1f} s, which is too late for it'
         return TurnedAwayError("RATE_LIMITED", words, retry_after_s=wait_s)
 
-    def _overloaded(self, paces: tuple[Pace, ...], now: float, asker: Hashable) -> TurnedAwayError:
-        until = self._upstream.paused_until
-        waits = [pace.wait_s(now, asker) for pace in paces] + ([] if until is None else [until - now])
-        words = f'upstream "{self._name}" has {self._waiting} waiting already: there is no room for this call'
-        return TurnedAwayError("OVERLOADED", words, retry_after_s=max(waits, default=None))
+    def _overloaded(self, waiting: int, wait_s: float | None = None) -> TurnedAwayError:
+        words = f'upstream "{self._name}" has {waiting} waiting already: there is no room for this call'
+        return TurnedAwayError("OVERLOADED", words, retry_after_s=wait_s)
 
 
 def _capacities(rules: ToolRules) -> tuple[Capacity, ...]:

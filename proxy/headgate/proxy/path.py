@@ -17,7 +17,7 @@ All from the circuit on is one function: a wrapper for each would cost a call mo
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
@@ -27,7 +27,6 @@ from headgate.proxy.connection import CallFailedError, TurnedAwayError
 from headgate.proxy.flights import Flights
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
-from headgate.proxy.turns import Turns
 from headgate.tools.scope import scope_of
 
 
@@ -39,30 +38,30 @@ def call_path(limits: Limits, send: CallPath, probe: Probe = no_probe, writes: W
     way = _Way(limits, send, probe).call
     if writes is None:
         inner = coalesced(Flights(), way)
-        return parted(inner, in_turn(limits.turns, inner))
+        return parted(inner, in_turn(limits, inner))
     inner = coalesced(Flights(), way, _Way(limits, writes.journaled(send), probe).call)
-    return parted(inner, writes.keyed(in_turn(limits.turns, inner)))
+    return parted(inner, writes.keyed(in_turn(limits, inner)))
 
 
 def parted(reads: CallPath, writes: CallPath) -> CallPath:
     """Let reads go one way and writes another."""
 
-    async def call(attempt: Attempt) -> Mapping[str, Any]:
-        return await (reads if attempt.tool.kind == "read" else writes)(attempt)
+    def call(attempt: Attempt) -> Awaitable[Mapping[str, Any]]:
+        return (reads if attempt.tool.kind == "read" else writes)(attempt)
 
     return call
 
 
-def in_turn(turns: Turns, inner: CallPath) -> CallPath:
+def in_turn(limits: Limits, inner: CallPath) -> CallPath:
     """Let a write wait for its turn among the writes to its scope."""
 
     async def call(attempt: Attempt) -> Mapping[str, Any]:
         scope = scope_of(attempt.tool, attempt.arguments)
-        await turns.enter(scope)
+        await limits.enter_turn(scope)
         try:
             return await inner(attempt)
         finally:
-            turns.leave(scope)
+            limits.turns.leave(scope)
 
     return call
 
