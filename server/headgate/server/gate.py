@@ -364,7 +364,7 @@ def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
         case EndpointsTarget():
             from headgate.proxy.endpoints.opener import endpoints_opener  # noqa: PLC0415
 
-            return endpoints_opener(target, rules.concurrency)
+            return endpoints_opener(target, rules.concurrency, rules.answer_limit)
 
 
 def _named(tool: Tool) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """One origin, whatever it answers: redirects, names, certificates, and bodies without an end."""
 
 import asyncio
+import gzip
+import resource
 import ssl
 import subprocess
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -19,6 +21,8 @@ from headgate.proxy.endpoints.dialing import Resolve
 from headgate.proxy.endpoints.request import Prepared
 from headgate.proxy.endpoints.vetting import LOOPBACK, PUBLIC, Reach
 
+MB = 1024 * 1024
+CHARGE_MB, BOMB_MB = 32, 1024
 GET = Prepared("GET", "/v1/a", {"accept": "*/*"})
 POST = Prepared("POST", "/v1/a", {"content-type": "application/json"}, b"{}")
 SECRET = {"Authorization": "Bearer s3cret"}
@@ -40,6 +44,7 @@ def names(**known: Sequence[str]) -> tuple[Resolve, list[str]]:
 
 @asynccontextmanager
 async def served(prefix: str = "/v1", **options: Any) -> AsyncGenerator[tuple[Origin, Client]]:
+    options.setdefault("most", MB)
     async with origin() as there, client_for(Base.of(f"{there.url}{prefix}"), SECRET, LOOPBACK, **options) as client:
         yield there, client
 
@@ -163,7 +168,7 @@ async def reach(reach: Reach, addresses: Sequence[str]) -> tuple[Origin, CallFai
     resolver, asked = names(api_example=addresses)
     async with (
         origin() as there,
-        client_for(Base.of(f"http://api.example:{there.port}"), {}, reach, resolver=resolver) as client,
+        client_for(Base.of(f"http://api.example:{there.port}"), {}, reach, resolver=resolver, most=MB) as client,
     ):
         try:
             answer = await client.send(Prepared("GET", "/", {}))
@@ -213,7 +218,7 @@ async def test_a_name_that_changes_its_address_is_judged_at_each_connection() ->
 
     async with (
         origin() as there,
-        client_for(Base.of(f"http://api.example:{there.port}"), {}, LOOPBACK, resolver=rebinding) as client,
+        client_for(Base.of(f"http://api.example:{there.port}"), {}, LOOPBACK, resolver=rebinding, most=MB) as client,
     ):
         there.answers["/"] = response(b"{}", connection="close")
         await client.send(Prepared("GET", "/", {}))
@@ -224,7 +229,7 @@ async def test_a_name_that_changes_its_address_is_judged_at_each_connection() ->
 
 async def test_a_name_that_is_not_known_is_a_server_that_is_down() -> None:
     resolver, _ = names()
-    async with client_for(Base.of("http://api.example"), {}, PUBLIC, resolver=resolver) as client:
+    async with client_for(Base.of("http://api.example"), {}, PUBLIC, resolver=resolver, most=MB) as client:
         failed = await failure(client, POST)
 
     assert (failed.code, failed.sent, failed.transient) == ("UPSTREAM_UNAVAILABLE", False, True)
@@ -234,7 +239,7 @@ async def test_the_next_address_is_tried_where_the_first_does_not_answer() -> No
     resolver, _ = names(api_example=["::1", "127.0.0.1"])
     async with (
         origin() as there,
-        client_for(Base.of(f"http://api.example:{there.port}"), {}, LOOPBACK, resolver=resolver) as client,
+        client_for(Base.of(f"http://api.example:{there.port}"), {}, LOOPBACK, resolver=resolver, most=MB) as client,
     ):
         assert (await client.send(Prepared("GET", "/", {}))).status == 200
 
@@ -257,7 +262,7 @@ async def test_a_certificate_that_is_not_trusted_ends_the_call_before_anything_i
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
-    async with server, client_for(Base.of(f"https://localhost:{port}"), SECRET, LOOPBACK) as client:
+    async with server, client_for(Base.of(f"https://localhost:{port}"), SECRET, LOOPBACK, most=MB) as client:
         failed = await failure(client, POST)
 
     assert (failed.code, failed.sent, failed.transient) == ("UPSTREAM_UNAVAILABLE", False, False)
@@ -286,12 +291,37 @@ async def test_an_answer_that_never_ends_takes_no_more_than_may_be_held() -> Non
             sent += 65_536
             await writer.drain()
 
-    async with served(most=1_000_000) as (there, client):
+    async with served() as (there, client):
         there.answers["/v1/a"] = pour
         failed = await failure(client)
 
     assert (failed.code, failed.sent) == ("RESULT_TOO_LARGE", True)
     assert sent < 20_000_000
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip"])
+async def test_a_bomb_is_not_inflated(encoding: str) -> None:
+    bomb = gzip.compress(bytes(CHARGE_MB * MB)) * (BOMB_MB // CHARGE_MB)
+    for _ in encoding.split(",")[1:]:
+        bomb = gzip.compress(bomb)
+    async with served(most=8 * MB) as (there, client):
+        there.answers["/v1/a"] = response(bomb, content_encoding=encoding)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        failed = await failure(client)
+        grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    assert (failed.code, failed.sent) == ("RESULT_TOO_LARGE", True)
+    assert grown_kb < 3 * 8 * 1024
+
+
+@pytest.mark.parametrize(("encoding", "body"), [("gzip", b"no gzip"), ("br", b"x"), ("gzip, br", b"x")])
+async def test_a_body_that_cannot_be_decompressed_is_told(encoding: str, body: bytes) -> None:
+    async with served() as (there, client):
+        there.answers["/v1/a"] = response(body, content_encoding=encoding)
+        failed = await failure(client)
+
+    assert (failed.code, failed.sent) == ("UPSTREAM_ERROR", True)
+    assert "compressed" in str(failed)
 
 
 async def test_a_body_that_trickles_in_ends_with_the_calls_own_clock(

@@ -1,7 +1,7 @@
 """Where a tool's upstream takes idempotency keys."""
 
 import pytest
-from tests.server.settings.reading import one_upstream, told
+from tests.server.settings.reading import one_upstream, read, told
 
 from headgate.tools.rules import Forward
 
@@ -47,4 +47,27 @@ def test_what_could_not_carry_a_key_is_told_with_its_line(where: str, written: s
     (line,) = told(f"[upstreams.u]\n{where}[upstreams.u.tools.t]\nidempotency = {written}")
 
     assert line.startswith(f"{where.count(chr(10)) + 3}: upstreams.u.tools.t.idempotency: ")
+    assert part in line
+
+
+ENDPOINT = (
+    "[upstreams.u]\nhttp = 'https://x'\n[upstreams.u.tools.t]\npath = '/'\nmethod = 'POST'\nbody = ['request_id']\n"
+)
+
+
+@pytest.mark.parametrize("written", ["{ header = 'Idempotency-Key' }", "{ argument = 'request_id' }"])
+def test_an_endpoint_takes_a_key_in_a_header_or_an_argument_of_its_own(written: str) -> None:
+    assert read(f"{ENDPOINT}idempotency = {written}").upstreams["u"].rules.of("t").forward is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "part"),
+    [
+        ("{ meta = 'a/b' }", "plain HTTP has no meta"),
+        ("{ argument = 'key' }", "no argument of this tool has that name"),
+    ],
+)
+def test_a_key_that_an_endpoint_would_not_get_is_told(written: str, part: str) -> None:
+    (line,) = told(f"{ENDPOINT}idempotency = {written}")
+
     assert part in line

@@ -21,6 +21,8 @@ _TEXT = re.compile(
 )
 _HTML = re.compile(r"text/html|application/xhtml\+xml")
 _CHARSET = re.compile(r'charset="?([\w.:-]+)', re.IGNORECASE)
+_MARK = b"\xef\xbb\xbf"
+"""Of byte order, where some programs begin a file with one."""
 _PRIVATE = frozenset(("set-cookie", "www-authenticate", "proxy-authenticate"))
 _EARLY = frozenset((HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
 _MEMBERS = ("message", "detail", "error_description", "title", "error", "description", "reason", "msg")
@@ -62,7 +64,8 @@ def result_of(endpoint: Endpoint, response: Response, secrets: frozenset[str], n
         raise _unusable(f"HTTP {status}, which is no answer")
     if endpoint.method == "HEAD":
         shown = {name: value for name, value in response.headers.items() if name not in _PRIVATE}
-        return _structured({"status": status, "headers": shown})
+        told = {"status": status, "headers": shown}
+        return _structured(told, orjson.dumps(told))
     return _content_of(endpoint, response, secrets)
 
 
@@ -73,7 +76,7 @@ def _content_of(endpoint: Endpoint, response: Response, secrets: frozenset[str])
     if _HTML.fullmatch(kind) and not _wants_html(endpoint):
         raise _unusable("an HTML page instead of data: a login page, or one of a gateway before it?")
     if _JSON.fullmatch(kind):
-        return _structured(_json_of(response.body))
+        return _structured(_json_of(response.body), response.body)
     if _TEXT.fullmatch(kind):
         return {"content": [_text(_decoded(response))]}
     if not kind:
@@ -91,15 +94,15 @@ def _guessed(response: Response, secrets: frozenset[str]) -> dict[str, Any]:
 
 def _json_of(body: bytes) -> Any:
     try:
-        return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        return orjson.loads(body.removeprefix(_MARK))
     except orjson.JSONDecodeError:
         raise _unusable("JSON that cannot be read") from None
 
 
-def _structured(value: Any) -> dict[str, Any]:
+def _structured(value: Any, text: bytes) -> dict[str, Any]:
     if value is None:
         return {"content": []}
-    return {"content": [_text(orjson.dumps(value).decode())], "structuredContent": value}
+    return {"content": [_text(text.removeprefix(_MARK).decode())], "structuredContent": value}
 
 
 def _block(kind: str, response: Response, secrets: frozenset[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The HTTP client of one upstream: one pool, vetted connections, redirects that stay, bodies that end."""
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -13,9 +13,9 @@ from headgate.proxy.connection import CallFailedError
 from headgate.proxy.endpoints.address import Base
 from headgate.proxy.endpoints.answer import Response
 from headgate.proxy.endpoints.dialing import NotVettedError, Resolve, VettedBackend, resolve
-from headgate.proxy.endpoints.inflating import ACCEPTED, MAX_BODY, BadBodyError, TooLargeError, body_of
 from headgate.proxy.endpoints.request import Prepared
 from headgate.proxy.endpoints.vetting import Reach
+from headgate.proxy.http_body import ENCODINGS, whole_body
 
 CONNECT_S = 10.0
 MAX_REDIRECTS = 5
@@ -35,7 +35,7 @@ class Client:
     headers: Mapping[str, str]
     """What every request carries."""
     pool: httpcore.AsyncConnectionPool
-    most: int = MAX_BODY
+    most: int
     """Bytes of an answer."""
 
     async def send(self, request: Prepared, headers: Mapping[str, str] | None = None) -> Response:
@@ -64,26 +64,22 @@ class Client:
         content = request.content
         if content is None and request.method not in _WITHOUT_BODY:
             content = b""  # so that its length, none, is said
-        given = {"accept-encoding": ACCEPTED, **request.headers, **_lower(self.headers), **_lower(headers)}
+        given = {"accept-encoding": ENCODINGS, **request.headers, **_lower(self.headers), **_lower(headers)}
         lines = _lines(given)
         extensions = {"timeout": {"connect": CONNECT_S}}
         try:
             async with self.pool.stream(
                 request.method, url, headers=lines, content=content, extensions=extensions
-            ) as response:
-                heads = _heads(response.headers)
-                if response.status in _REDIRECTS and "location" in heads:
-                    return response.status, heads["location"]
-                body = b""
-                if request.method != "HEAD":
-                    body = await body_of(response.aiter_stream(), heads.get("content-encoding", ""), self.most)
+            ) as core:
+                response = httpx.Response(core.status, headers=core.headers, stream=_Stream(core))
+                if core.status in _REDIRECTS and "location" in response.headers:
+                    return core.status, response.headers["location"]
+                body = b"" if request.method == "HEAD" else await whole_body(response, self.most)
                 uri = base.origin + request.target.partition("?")[0]
-                return Response(response.status, heads, body, uri)
-        except TooLargeError:
-            words = f"the upstream's answer has more than {self.most // 1024 // 1024} MB"
-            raise CallFailedError("RESULT_TOO_LARGE", words, sent=True) from None
-        except BadBodyError as bad:
-            raise CallFailedError("UPSTREAM_ERROR", f"the upstream answered with {bad}", sent=True) from None
+                return Response(core.status, dict(response.headers), body, uri)
+        except httpx.DecodingError:
+            words = "the upstream answered with a body that cannot be decompressed"
+            raise CallFailedError("UPSTREAM_ERROR", words, sent=True) from None
         except NotVettedError as refused:
             words = f"{refused}: headgate does not connect to it without allow_private = true"
             raise CallFailedError("DENIED", words, sent=False) from None
@@ -106,6 +102,20 @@ class Client:
         raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
 
 
+class _Stream(httpx.AsyncByteStream):
+    """A response's body, for httpx to decompress."""
+
+    def __init__(self, core: httpcore.Response) -> None:
+        self._core = core
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._core.aiter_stream():
+            yield part
+
+    async def aclose(self) -> None:
+        await self._core.aclose()
+
+
 @asynccontextmanager
 async def client_for(
     base: Base,
@@ -114,7 +124,7 @@ async def client_for(
     *,
     concurrency: int = 1,
     resolver: Resolve = resolve,
-    most: int = MAX_BODY,
+    most: int,
 ) -> AsyncGenerator[Client]:
     """A client for `base` with `concurrency` connections. Proxies of the environment are not used."""
     async with httpcore.AsyncConnectionPool(
@@ -160,12 +170,3 @@ def _lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _heads(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by name; several of one name in one line, as HTTP allows."""
-    heads: dict[str, str] = {}
-    for name, value in lines:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        heads[key] = f"{heads[key]}, {text}" if key in heads else text
-    return heads

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Open, Opening, UnavailableError
 from headgate.proxy.endpoints.address import Base
 from headgate.proxy.endpoints.answer import result_of
 from headgate.proxy.endpoints.client import Client, client_for
@@ -30,8 +30,15 @@ _TOLD = 3
 """Operations without a tool that are named."""
 
 
-def endpoints_opener(target: EndpointsTarget, concurrency: int, resolver: Resolve = resolve) -> Open:
+def endpoints_opener(
+    target: EndpointsTarget,
+    concurrency: int,
+    answer_limit: int = MAX_ANSWER,
+    resolver: Resolve = resolve,
+) -> Open:
     """An opener for the endpoints of `target`, with a connection for each of `concurrency` calls.
+
+    An answer may have `answer_limit` bytes, decompressed.
 
     Opening asks the server nothing: one that is down is found out about by the calls.
     """
@@ -41,7 +48,9 @@ def endpoints_opener(target: EndpointsTarget, concurrency: int, resolver: Resolv
         base = Base.of(target.address)
         headers = {"user-agent": USER_AGENT, **target.headers}
         reach = reach_of(base, allow_private=target.allow_private)
-        async with client_for(base, headers, reach, concurrency=concurrency, resolver=resolver) as client:
+        async with client_for(
+            base, headers, reach, concurrency=concurrency, resolver=resolver, most=answer_limit
+        ) as client:
             endpoints = {**await _documented(target, base, resolver), **_by_name(target.endpoints)}
             secrets = secrets_in(target.headers) | secrets_in(target.query) | target.hidden
             yield EndpointsConnection(client, endpoints, target.query, secrets)

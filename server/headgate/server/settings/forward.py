@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from headgate.proxy.endpoints.naming import argument_name
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.problems import Findings
 from headgate.server.settings.schema import Upstream
@@ -33,6 +34,8 @@ def check_forward(path: KeyPath, written: Mapping[str, str] | None, upstream: Up
         findings.problem(place, f"the name is empty: {_HOW}")
     elif found.into == "header":
         _check_header(place, found.name, upstream, findings)
+    elif upstream.http is not None:
+        _check_endpoint(place, found, upstream, findings)
 
 
 def _check_header(place: KeyPath, name: str, upstream: Upstream, findings: Findings) -> None:
@@ -43,3 +46,14 @@ def _check_header(place: KeyPath, name: str, upstream: Upstream, findings: Findi
         findings.problem(place, 'a header\'s name is letters, digits and hyphens: write { header = "Idempotency-Key" }')
     elif name.lower() in _TAKEN or name.lower().startswith("mcp-"):
         findings.problem(place, "this header is not free to carry a key: name the one that the API documents")
+
+
+def _check_endpoint(place: KeyPath, found: Forward, upstream: Upstream, findings: Findings) -> None:
+    tool = upstream.tools[str(place[-2])]
+    if found.into == "meta":
+        findings.problem(place, "plain HTTP has no meta: use header or argument")
+    elif tool.path is not None:
+        body = [tool.body] if isinstance(tool.body, str) else tool.body or []
+        names = [*(tool.query or ()), *(tool.headers or ()), *body, *(tool.form or ())]
+        if found.name not in map(argument_name, names):
+            findings.problem(place, "no argument of this tool has that name: name it in query, headers, body or form")

@@ -19,7 +19,7 @@ from headgate.server.settings.schema import Upstream
 _BESIDE = {
     "command": ("args", "env", "cwd", "replicas", "answer_limit"),
     "url": ("headers", "transport", "answer_limit"),
-    "http": ("headers", "query", "openapi", "allow_private"),
+    "http": ("headers", "query", "openapi", "allow_private", "answer_limit"),
 }
 _SHORTEST_SECRET = 4
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -88,7 +88,7 @@ async def test_an_address_that_stands_for_one_inside_is_not_asked() -> None:
     async with origin() as there:
         target = EndpointsTarget("https://api.example", openapi=f"http://docs.example:{there.port}/openapi.json")
         with pytest.raises(UnavailableError, match=r"docs\.example stands for an address of this machine"):
-            async with endpoints_opener(target, 1, inside)(Opening("u", lambda: None)):
+            async with endpoints_opener(target, 1, resolver=inside)(Opening("u", lambda: None)):
                 pass
 
     assert there.connections == 0
