@@ -63,6 +63,22 @@ def test_what_speaks_against_a_definition_is_told_and_makes_a_write_of_it_where_
     assert classify(definition, ToolRules("read"), doubt, trusted=True) == ("read", "set in headgate.toml; it is new")
 
 
-def test_a_name_says_nothing_of_a_class() -> None:
+def test_no_name_makes_a_read() -> None:
     assert classify({"name": "get_order"}, ToolRules(), trusted=True)[0] == "write"
-    assert classify({"name": "delete_all", "annotations": READ_ONLY}, ToolRules(), trusted=True)[0] == "read"
+
+
+@pytest.mark.parametrize("name", ["delete_all", "exec", "sendMail", "write-file", "Update", "_remove_", "execute_sql"])
+def test_a_name_that_says_that_something_changes_makes_a_write(name: str) -> None:
+    definition = {"name": name, "annotations": READ_ONLY}
+
+    kind, reason = classify(definition, ToolRules(), trusted=True)
+    assert kind == "write"
+    assert "its name says" in reason
+    assert classify(definition, ToolRules(kind="read"), trusted=True)[0] == "read"
+
+
+@pytest.mark.parametrize(
+    "name", ["get_update", "list_deleted", "updates", "git_diff", "executions", "sender", "", "_", "读"]
+)
+def test_other_names_say_nothing(name: str) -> None:
+    assert classify({"name": name, "annotations": READ_ONLY}, ToolRules(), trusted=True)[0] == "read"

@@ -40,7 +40,7 @@ def test_what_could_do_harm_is_told(why: str) -> None:
 
     assert harm is not None
     assert told in harm
-    assert process_time() - started < 0.5
+    assert process_time() - started < 1.0
 
 
 def test_a_reference_is_shown_short_and_printable() -> None:
@@ -106,4 +106,4 @@ def test_any_schema_is_looked_at_in_a_moment(schema: dict[str, Any]) -> None:
     if harm_in(schema) is None:
         weigh(schema)
 
-    assert process_time() - started < 0.5
+    assert process_time() - started < 1.0

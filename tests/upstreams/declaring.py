@@ -1,5 +1,7 @@
 """A tool server with one tool, `look`, whose description is its argument: annotated as a read. It starts at once.
 
+What the tool answers is not what it declares to answer.
+
 python tests/upstreams/declaring.py DESCRIPTION
 """
 
@@ -12,6 +14,7 @@ LOOK = {
     "name": "look",
     "description": sys.argv[1],
     "inputSchema": {"type": "object"},
+    "outputSchema": {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]},
     "annotations": {"readOnlyHint": True},
 }
 RESULTS: dict[str, dict[str, Any]] = {
@@ -21,7 +24,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "serverInfo": {"name": "declaring", "version": "1"},
     },
     "tools/list": {"tools": [LOOK]},
-    "tools/call": {"content": [{"type": "text", "text": "found"}]},
+    "tools/call": {"content": [{"type": "text", "text": "found"}], "structuredContent": {"count": "three"}},
 }
 
 

@@ -25,6 +25,11 @@ def recorder_upstream(log: Path, **rules: Any) -> dict[str, Any]:
     return {"command": command, "args": args, **rules}
 
 
+def declaring(description: str, **rules: Any) -> dict[str, Any]:
+    """A table of headgate.toml for a server whose one tool says of itself what it is told to say."""
+    return {"command": sys.executable, "args": [str(Path(__file__).with_name("declaring.py")), description], **rules}
+
+
 @contextmanager
 def recorder_served(log: Path, transport: Served, port: int = 0) -> Generator[str]:
     """The URL of a recorder that listens, on a free port or on `port`, until the block ends."""

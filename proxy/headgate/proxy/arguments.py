@@ -150,6 +150,8 @@ def _compile(schema: Mapping[str, Any]) -> _Judge | None:
         try:
             validator = jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, RecursionError):
+            if not weight.patterns:
+                return None
             continue
         return _Judge(validator, weight, character_ns)
     return None

@@ -1,24 +1,16 @@
 """`headgate trust`, and where else a changed definition is shown."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.config import write_config
 from tests.server.cli.desk import Desk
-
-DECLARING = Path(__file__).parent.parent.parent / "upstreams" / "declaring.py"
-
-
-def upstream(description: str, **rules: Any) -> dict[str, Any]:
-    """A server with one read, `look`, that says of itself what it is told to say."""
-    return {"command": sys.executable, "args": [str(DECLARING), description], **rules}
+from tests.upstreams.running import declaring
 
 
 def declares(desk: Desk, description: str, **rules: Any) -> None:
-    write_config(desk.project, {"shop": upstream(description, **rules)})
+    write_config(desk.project, {"shop": declaring(description, **rules)})
 
 
 @pytest.fixture

@@ -1,10 +1,47 @@
 """Whether a tool is a read or a write, and why: operator's class > trusted annotation > write."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from headgate.tools.rules import ToolClass, ToolRules
 from headgate.tools.trust import Concern
+
+_FIRST_WORD = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
+_CHANGES = frozenset(
+    (
+        *(
+            "add",
+            "cancel",
+            "create",
+            "delete",
+            "deploy",
+            "destroy",
+            "drop",
+            "edit",
+            "exec",
+            "execute",
+            "insert",
+            "install",
+        ),
+        *(
+            "kill",
+            "modify",
+            "move",
+            "pay",
+            "publish",
+            "purge",
+            "refund",
+            "remove",
+            "rename",
+            "revoke",
+            "send",
+            "transfer",
+        ),
+        *("truncate", "uninstall", "update", "upload", "write"),
+    )
+)
+"""First words of names, none of which also begins the name of a read. No word makes a read of a tool."""
 
 
 def classify(
@@ -36,6 +73,9 @@ def _declared(definition: Mapping[str, Any], *, trusted: bool) -> tuple[ToolClas
         return "write", "annotated as read-only, but the upstream's annotations are not trusted"
     if annotations.get("destructiveHint") is True:
         return "write", "annotated as read-only and as destructive, so taken for a write"
+    name = definition.get("name")
+    if isinstance(name, str) and _FIRST_WORD.split(name.strip("_-. "), maxsplit=1)[0].lower() in _CHANGES:
+        return "write", "annotated as read-only, but its name says that it changes something, so taken for a write"
     return "read", "annotated as read-only"
 
 
