@@ -14,6 +14,7 @@ ENCODINGS = "gzip, deflate"
 """What upstreams are told that we decompress; another encoding is refused."""
 _SHORT = 64 * 1024
 _PATIENCE_S = 1.0
+_EVENTS_A_TURN, _PAUSE_S = 50, 0.005
 _BREATH = 1024 * 1024
 """After so many bytes everything else that is ready gets its turn: a small body can decompress to a large one."""
 
@@ -48,7 +49,27 @@ async def drained(response: httpx.Response) -> bytes:
     return b""
 
 
-async def events_of(response: httpx.Response, limit: int, *, drain: bool = False) -> AsyncGenerator[Event]:
+class Pauses:
+    """What the streams of one session keep to, so that one that is full of news does not take up everybody's time.
+
+    After so many events a stream waits, and those of one session wait in turn: together they get a small share.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self._turn = asyncio.Lock()
+
+    async def pause(self) -> None:
+        """Let everybody else go on for a while."""
+        async with self._turn:
+            await asyncio.sleep(_PAUSE_S)
+
+
+async def events_of(
+    response: httpx.Response, limit: int, pauses: Pauses, *, drain: bool = False
+) -> AsyncGenerator[Event]:
     """The server-sent events of `response`, each of `limit` bytes at most; with `drain`, larger ones are let go.
 
     Raises:
@@ -57,10 +78,15 @@ async def events_of(response: httpx.Response, limit: int, *, drain: bool = False
 
     """
     cutter = EventCutter(limit, drain=drain)
+    since = 0
     try:
         async with aclosing(_pieces(response)) as pieces:
             async for piece in pieces:
                 for event in cutter.feed(piece):
+                    since += 1
+                    if since > _EVENTS_A_TURN:
+                        since = 0
+                        await pauses.pause()
                     yield event
     except TooLargeError:
         raise too_large(limit) from None

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 
 from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Open, Opening, UnavailableError
 from headgate.proxy.http import client_of
-from headgate.proxy.http_body import drained, events_of
+from headgate.proxy.http_body import Pauses, drained, events_of
 from headgate.proxy.http_failure import broken, failed_status
 from headgate.proxy.messages import decoded
 from headgate.proxy.redact import secrets_in
@@ -80,7 +80,7 @@ class _Line:
             async with self.client.stream("GET", url, headers={"Accept": "text/event-stream"}) as response:
                 if not response.is_success:
                     raise UnavailableError(str(failed_status(response)))
-                async for event in events_of(response, self.answer_limit, drain=True):
+                async for event in events_of(response, self.answer_limit, Pauses(), drain=True):
                     if event.name == "endpoint" and not opened:
                         task_status.started(_within_origin(response.url, event.data.decode(errors="replace")))
                         opened = True

@@ -37,7 +37,7 @@ from mcp_types import CONNECTION_CLOSED, PROTOCOL_VERSION_META_KEY, REQUEST_TIME
 
 from headgate.proxy.connection import CallFailedError, SessionGoneError
 from headgate.proxy.event_stream import Event
-from headgate.proxy.http_body import drained, events_of, whole_body
+from headgate.proxy.http_body import Pauses, drained, events_of, whole_body
 from headgate.proxy.http_failure import BY_STATUS, broken, failed_status, redirected
 from headgate.proxy.messages import decoded, encoded, error_of
 from headgate.proxy.serving import Serving
@@ -85,6 +85,7 @@ class Streamable(Dispatcher[TransportContext]):
         self._serving: Serving | None = None
         self._courtesies = 0
         self._one_at_a_time = asyncio.Lock()
+        self._pauses = Pauses()
         self.ignored = 0
 
     async def call(
@@ -239,7 +240,7 @@ class Streamable(Dispatcher[TransportContext]):
         self, response: httpx.Response, place: "_Place", identity: RequestId | None = None
     ) -> dict[str, Any] | None:
         """Read a stream up to the answer to request `identity`, or to its end. The rest is the upstream's own news."""
-        async with aclosing(events_of(response, self._answer_limit)) as events:
+        async with aclosing(events_of(response, self._answer_limit, self._pauses)) as events:
             async for event in events:
                 place.note(event)
                 if event.name != "message" or not event.data:
