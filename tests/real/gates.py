@@ -48,7 +48,7 @@ def stdio_headgate(config: Path) -> mcp.StdioServerParameters:
 def http_headgate(config: Path) -> Generator[str]:
     """The URL of a headgate that serves HTTP until the block ends."""
     port = free_port()
-    with subprocess.Popen(serve_command(config, "--http", f"127.0.0.1:{port}")) as process:
+    with subprocess.Popen(serve_command(config, "--http", f"127.0.0.1:{port}", "--no-auth")) as process:
         try:
             wait_for_port(port, process)
             yield f"http://127.0.0.1:{port}/mcp"

@@ -53,6 +53,7 @@ async def test_as_json_the_line_is_an_object(capsys: pytest.CaptureFixture[str])
         "outcome": "ok",
         "calls": 2,
         "counts": {"ok": 2},
+        "parallel": True,
         "duration_ms": 3000,
         "serial_ms": 3000,
         "tools": {"shop__look": 1, "shop__pay": 1},

@@ -12,10 +12,13 @@ from headgate.tools.page import Page, page_of
 from headgate.tools.reply import Reply, reply_to
 
 KEPT_BATCHES = 100
+"""Of each principal."""
+KEPT_IN_ALL = 1000
+"""Beyond that, those of whoever has most go."""
 TRIMMED_AT_ONCE = 20
 """Batches beyond that number before the oldest go: looking for them has a cost."""
 KEPT_BYTES = 64 * 1024 * 1024
-"""Data of batches that get_result can still fetch; the oldest batches go first."""
+"""Data of batches that get_result can still fetch; the oldest batches of whoever has most go first."""
 
 
 def new_batch_id() -> str:
@@ -80,44 +83,59 @@ def reply_of(driver: Driver, batch_id: str, now: float, limit: int) -> Reply:
 
 
 class KeptBatches:
-    """The latest batches by id, bounded in number and in bytes."""
+    """The latest batches of each principal by id, bounded in number and in bytes. Nobody sees another's."""
 
     def __init__(self) -> None:
         """Nothing kept yet."""
-        self._drivers: OrderedDict[str, Driver] = OrderedDict()
+        self._of: dict[str, OrderedDict[str, Driver]] = {}
+        """By principal; the oldest batch first."""
         self._sizes: dict[str, int] = {}
+        self._count = 0
         self._total = 0
 
-    def keep(self, batch_id: str, driver: Driver) -> None:
+    def keep(self, batch_id: str, driver: Driver, principal: str = "") -> None:
         """Keep a batch that is starting."""
-        self._drivers[batch_id] = driver
-        if len(self._drivers) >= KEPT_BATCHES + TRIMMED_AT_ONCE:
-            self._trim()
+        batches = self._of.setdefault(principal, OrderedDict())
+        batches[batch_id] = driver
+        self._count += 1
+        if len(batches) >= KEPT_BATCHES + TRIMMED_AT_ONCE:
+            self._trim(principal, len(batches) - KEPT_BATCHES)
+        if self._count >= KEPT_IN_ALL + TRIMMED_AT_ONCE:
+            self._trim(max(self._of, key=lambda one: len(self._of[one])), TRIMMED_AT_ONCE)
 
-    def weigh(self, batch_id: str) -> None:
+    def weigh(self, batch_id: str, principal: str = "") -> None:
         """Count the results of a batch that has ended."""
-        driver = self._drivers.get(batch_id)
+        driver = self.find(batch_id, principal)
         if driver is not None and batch_id not in self._sizes:
             self._sizes[batch_id] = data_size(driver)
             self._total += self._sizes[batch_id]
-            if self._total > KEPT_BYTES:
-                self._trim()
+            while self._total > KEPT_BYTES and self._trim(self._heaviest(), 1):
+                pass
 
-    def find(self, batch_id: str) -> Driver | None:
-        """The batch of that id, where it is still kept."""
-        return self._drivers.get(batch_id)
+    def find(self, batch_id: str, principal: str = "") -> Driver | None:
+        """The batch of that id, where it is the principal's and still kept."""
+        batches = self._of.get(principal)
+        return None if batches is None else batches.get(batch_id)
 
     def running(self) -> list[Driver]:
         """The batches that have not ended."""
-        return [driver for driver in self._drivers.values() if not driver.done]
+        return [driver for batches in self._of.values() for driver in batches.values() if not driver.done]
 
-    def _trim(self) -> None:
-        for batch_id, driver in [*self._drivers.items()]:
-            if len(self._drivers) <= KEPT_BATCHES and self._total <= KEPT_BYTES:
-                return
-            if driver.done:
-                del self._drivers[batch_id]
-                self._total -= self._sizes.pop(batch_id, 0)
+    def _heaviest(self) -> str:
+        """The principal whose results take most room: it pays for it, not those that came with little."""
+        return max(self._of, key=lambda one: sum(self._sizes.get(batch_id, 0) for batch_id in self._of[one]))
+
+    def _trim(self, principal: str, count: int) -> bool:
+        """Let the oldest go of those of a principal that have ended, `count` at most; whether there was any."""
+        batches = self._of[principal]
+        gone = [batch_id for batch_id, driver in batches.items() if driver.done][:count]
+        for batch_id in gone:
+            del batches[batch_id]
+            self._total -= self._sizes.pop(batch_id, 0)
+        self._count -= len(gone)
+        if not batches:
+            del self._of[principal]
+        return bool(gone)
 
 
 def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:

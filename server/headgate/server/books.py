@@ -8,6 +8,7 @@ import asyncio
 from headgate.proxy.driver import Driver
 from headgate.server.batches import KeptBatches
 from headgate.server.log import log_batch
+from headgate.server.switch import Switch
 
 LATER_S = 0.05
 
@@ -15,15 +16,16 @@ LATER_S = 0.05
 class Books:
     """The batches that have not been noted yet."""
 
-    def __init__(self, kept: KeptBatches) -> None:
-        """Results are weighed in `kept`."""
+    def __init__(self, kept: KeptBatches, switch: Switch) -> None:
+        """Results are weighed in `kept`, and each batch counted on its side of `switch`."""
         self._kept = kept
-        self._open: dict[str, Driver] = {}
+        self._switch = switch
+        self._open: dict[str, tuple[Driver, str]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self, batch_id: str, driver: Driver) -> None:
-        """Note the batch once it has ended."""
-        self._open[batch_id] = driver
+    def open(self, batch_id: str, driver: Driver, principal: str = "") -> None:
+        """Note the batch of `principal` once it has ended."""
+        self._open[batch_id] = driver, principal
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LATER_S, self._later)
 
@@ -41,8 +43,9 @@ class Books:
             self._timer = asyncio.get_running_loop().call_later(LATER_S, self._later)
 
     def _note(self) -> None:
-        for batch_id, driver in [*self._open.items()]:
+        for batch_id, (driver, principal) in [*self._open.items()]:
             if driver.done:
                 del self._open[batch_id]
-                log_batch(batch_id, driver)
-                self._kept.weigh(batch_id)
+                log_batch(batch_id, driver, principal)
+                self._switch.note(driver)
+                self._kept.weigh(batch_id, principal)

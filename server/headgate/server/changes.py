@@ -6,7 +6,7 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import SubscriptionBus, ToolsListChanged
+from mcp.server.subscriptions import ListenHandler, SubscriptionBus, ToolsListChanged
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from headgate.server.gate import Gate
@@ -20,8 +20,9 @@ GATHER_S = 0.2
 class Changes:
     """Run `run` beside the server."""
 
-    def __init__(self, gate: Gate, bus: SubscriptionBus) -> None:
-        """Nobody is told before `run`."""
+    def __init__(self, gate: Gate, bus: SubscriptionBus, listening: ListenHandler) -> None:
+        """Nobody is told before `run`; `listening` has the subscriptions to `bus`."""
+        self._listening = listening
         self._gate = gate
         self._bus = bus
         self._changed = asyncio.Event()
@@ -34,6 +35,10 @@ class Changes:
         """
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             self._latest = ctx.session
+
+    def close(self) -> None:
+        """End the subscriptions, each with its answer: they would hold up an orderly end for ever."""
+        self._listening.close()
 
     async def run(self) -> None:
         """Tell of changes, until cancelled."""

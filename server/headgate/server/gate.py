@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,10 +23,12 @@ from headgate.proxy.upstreams import Upstreams
 from headgate.server.approval import Approve, approve_call, approved
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
 from headgate.server.books import Books
+from headgate.server.callers import OPERATOR, Caller
 from headgate.server.lock import keeping
 from headgate.server.log import log_prefetched
 from headgate.server.recipes import Recipes
 from headgate.server.settings import Settings, load_settings
+from headgate.server.switch import Switch
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
 from headgate.tools.coerce import request_of
@@ -60,7 +61,8 @@ class Gate:
         self._upstreams = upstreams
         self._tasks = tasks
         self._kept = KeptBatches()
-        self._books = Books(self._kept)
+        self.switch = Switch(settings.headgate.parallel)
+        self._books = Books(self._kept, self.switch)
         self._prefetch = Prefetch(settings.prefetch, upstreams, tasks)
         self._opened_at = asyncio.get_running_loop().time()
         self.confirms = settings.headgate.confirm_writes or upstreams.confirms
@@ -77,7 +79,7 @@ class Gate:
             request = {**cast("dict[str, Any]", request), **options}
         return (await self.run(request, approve=approve)).reply
 
-    async def run(
+    async def run(  # noqa: PLR0913 - each says something else, and most requests say none of it
         self,
         request: object,
         *,
@@ -86,6 +88,7 @@ class Gate:
         approve: Approve | None = None,
         faults: Mapping[str, Failure] | None = None,
         to_the_end: bool = False,
+        caller: Caller = OPERATOR,
     ) -> BatchRun:
         """Run a request, or a batch that is one already, until it has ended or its reply has to go out.
 
@@ -94,28 +97,27 @@ class Gate:
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
-        plan = await self._planned(request, reads_only=reads_only)
+        plan = await self._planned(request, caller, reads_only=reads_only)
         if isinstance(plan, Refusal) or plan.batch.dry_run:
             return self._not_run(plan)
         if faults:
             plan = plan.faulted(faults)
         if self.confirms:
             plan = await approved(plan, approve, every_write=self.settings.headgate.confirm_writes)
-        driver = Driver(
-            plan, self._upstreams.check_arguments, self._upstreams.call, self.settings.headgate.read_concurrency
-        )
+        path = caller.path(self._upstreams.call)
+        driver = Driver(plan, self._upstreams.check_arguments, path, self.settings.headgate.read_concurrency)
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
         batch_id = new_batch_id()
         driver.start(self._tasks)
-        self._kept.keep(batch_id, driver)
-        self._books.open(batch_id, driver)
+        self._kept.keep(batch_id, driver, caller.principal)
+        self._books.open(batch_id, driver, caller.principal)
         try:
             await asyncio.sleep(0)  # the calls go out; what there is to prepare is prepared while they are on their way
             await driver.wait(None if to_the_end else self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
             driver.cancel()
-            self._books.open(batch_id, driver)
+            self._books.open(batch_id, driver, caller.principal)
             raise
         now = asyncio.get_running_loop().time()
         return BatchRun(batch_id, reply_of(driver, batch_id, now, self.settings.headgate.reply_limit), driver)
@@ -127,7 +129,7 @@ class Gate:
         return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
 
     async def call(
-        self, tool: str, arguments: Mapping[str, Any], *, approve: Approve | None = None
+        self, tool: str, arguments: Mapping[str, Any], *, approve: Approve | None = None, caller: Caller = OPERATOR
     ) -> Mapping[str, Any]:
         """Make one call of `tool`, by any of its names; the upstream's own `tools/call` result.
 
@@ -135,15 +137,15 @@ class Gate:
             CallFailedError: There is no result, and why.
 
         """
-        found = await self.find(tool)
+        found = await self.find(tool, caller)
         if isinstance(found, NotFound):
             raise CallFailedError(found.code, found.message, sent=False)
         if self.confirms:
             await approve_call(found, arguments, approve, every_write=self.settings.headgate.confirm_writes)
         if self.settings.prefetch:
-            self._prefetch.called(found, arguments)
+            self._prefetch.called(found, arguments, caller.principal)
         attempt = Attempt(found, arguments, found.rules.timeout_s, (), asyncio.get_running_loop().time())
-        return await self._upstreams.call(attempt)
+        return await caller.path(self._upstreams.call)(attempt)
 
     async def answer_openai(self, message: object, *, approve: Approve | None = None) -> list[dict[str, Any]]:
         """Make the tool calls of a model's answer as one batch: one result for each, in order, once all have ended.
@@ -188,17 +190,19 @@ class Gate:
             offered += tuple(tool for tool in self.catalogue().tools if tool.denied is None)
         return shape([*own_tools(), *({**tool.definition, **_named(tool)} for tool in offered)])
 
-    async def find(self, tool: str) -> Tool | NotFound:
+    async def find(self, tool: str, caller: Caller = OPERATOR) -> Tool | NotFound:
         """The tool of that name, waiting for an upstream that is still being opened for the first time."""
-        found = self.catalogue().find(tool)
+        found = self.catalogue(caller).find(tool)
         if isinstance(found, NotFound):
             await self._upstreams.settled(self._first_opening_left(), self._opening_for([tool]))
-            found = self.catalogue().find(tool)
+            found = self.catalogue(caller).find(tool)
         return found
 
-    def result(self, batch_id: str, call_id: str | None, page: Page) -> dict[str, Any] | None:
+    def result(
+        self, batch_id: str, call_id: str | None, page: Page, caller: Caller = OPERATOR
+    ) -> dict[str, Any] | None:
         """What get_result gives: the whole reply, or a part of one call's data; `None` for an unknown id."""
-        driver = self._kept.find(batch_id)
+        driver = self._kept.find(batch_id, caller.principal)
         if driver is None:
             return None
         limit = self.settings.headgate.reply_limit
@@ -215,9 +219,9 @@ class Gate:
         """Wait until each upstream is listed or has failed, for `timeout_s` at most."""
         await self._upstreams.settled(timeout_s)
 
-    def catalogue(self) -> Catalogue:
-        """Every tool as it stands right now."""
-        return self._upstreams.catalogue
+    def catalogue(self, caller: Caller = OPERATOR) -> Catalogue:
+        """Every tool of the caller's as it stands right now."""
+        return caller.part_of(self._upstreams.catalogue)
 
     @property
     def all_known(self) -> bool:
@@ -250,23 +254,26 @@ class Gate:
     def close_books(self) -> None:
         """Log the batches that have ended since the last time, and what prefetching was worth."""
         self._books.close()
+        if self.switch.parallel is not True:
+            self.switch.tell(f"parallel was {str(self.switch.parallel).lower()}")
         if self.settings.prefetch:
             log_prefetched(self.prefetched())
 
-    async def _planned(self, request: object, *, reads_only: bool) -> Plan | Refusal:
+    async def _planned(self, request: object, caller: Caller, *, reads_only: bool) -> Plan | Refusal:
         settings = self.settings.headgate
         batch = request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
         if isinstance(batch, Refusal):
             return batch
         if not self._upstreams.all_known:
             await self._know_tools_of(batch)
-        check, recipes = self._upstreams.check_arguments, self.settings.recipes
+        check, recipes = self._upstreams.check_arguments, self.recipes.of(caller)
+        catalogue = self.catalogue(caller)
         plan = make_plan(
-            splice(batch, recipes, self.catalogue(), check, max_calls=settings.max_calls) if recipes else batch,
-            self.catalogue(),
+            splice(batch, recipes, catalogue, check, max_calls=settings.max_calls) if recipes else batch,
+            catalogue,
             check,
             serialize=settings.serialize,
-            one_by_one=not _in_parallel(settings.parallel),
+            one_by_one=not self.switch.draw(),
         )
         if isinstance(plan, Plan) and reads_only:
             return writes_in(plan) or plan
@@ -369,8 +376,3 @@ def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
 
 def _named(tool: Tool) -> dict[str, Any]:
     return {"name": tool.qualified, "inputSchema": {"type": "object", **tool.input_schema}}
-
-
-def _in_parallel(parallel: bool | float) -> bool:  # noqa: FBT001 - the setting as it is written down
-    """Whether this batch is one of the share that runs in parallel."""
-    return parallel is True or random.random() < float(parallel)  # noqa: S311 - a sample, not a secret

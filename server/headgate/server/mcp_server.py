@@ -4,7 +4,8 @@ The SDK's low-level server validates nothing and lets texts of exceptions out, s
 """
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -15,11 +16,12 @@ from mcp.server.models import InitializationOptions
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 
 from headgate.proxy.connection import CallFailedError
+from headgate.server.callers import OPERATOR, Caller
 from headgate.server.changes import Changes
 from headgate.server.elicit import Elicitor, InputNeededError
 from headgate.server.fit import fitted, is_listable
 from headgate.server.gate import Gate
-from headgate.server.own_calls import OWN_CALLS, BadRequestError, Caller, OwnCall, recipe_call
+from headgate.server.own_calls import OWN_CALLS, Asking, BadRequestError, OwnCall, recipe_call
 from headgate.server.progress import Beat, wants_progress
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
@@ -34,11 +36,20 @@ _COMPLETE: dict[str, Any] = {"resultType": "complete"}
 _NOT_CACHED: dict[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
 
 
-def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
+CallerOf = Callable[[Context], Caller]
+"""Says on whose behalf a request is made."""
+
+
+def _operator(_ctx: Context) -> Caller:
+    return OPERATOR
+
+
+def mcp_server(gate: Gate, caller_of: CallerOf = _operator) -> tuple[Server[Any], Changes]:
     """The server in front of `gate`, and what tells its clients of changed tools (to be run beside it)."""
     bus = InMemorySubscriptionBus()
-    changes = Changes(gate, bus)
-    front = _Front(gate, changes)
+    listening = ListenHandler(bus)
+    changes = Changes(gate, bus, listening)
+    front = _Front(gate, changes, caller_of)
     server: Server[Any] = Server(
         "headgate",
         version=version("headgate"),
@@ -46,7 +57,7 @@ def mcp_server(gate: Gate) -> tuple[Server[Any], Changes]:
         instructions=INSTRUCTIONS,
         on_list_tools=front.list_tools,
         on_call_tool=front.call_tool,
-        on_subscriptions_listen=ListenHandler(bus),
+        on_subscriptions_listen=listening,
     )
     if gate.confirms:
         # Imported here: it brings cryptography along, for which a start without questions need not wait.
@@ -64,7 +75,8 @@ def initialization_options(server: Server[Any]) -> InitializationOptions:
 class _Front:
     """The handlers."""
 
-    def __init__(self, gate: Gate, changes: Changes) -> None:
+    def __init__(self, gate: Gate, changes: Changes, caller_of: CallerOf) -> None:
+        self._caller_of = caller_of
         self._gate = gate
         self._changes = changes
         self._elicitor = Elicitor()
@@ -74,8 +86,9 @@ class _Front:
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
         """Answer at once with what is known: an upstream that comes up later is told of as a change."""
         self._changes.note(ctx)
-        catalogue = self._gate.catalogue()
-        offered = self._gate.recipes.tools(catalogue)
+        caller = self._caller_of(ctx)
+        catalogue = self._gate.catalogue(caller)
+        offered = self._gate.recipes.tools(catalogue, caller)
         if self._gate.settings.headgate.expose == "all":
             offered += tuple(tool for tool in catalogue.tools if tool.denied is None)
         definitions = (self._definition_of(tool) for tool in offered)
@@ -96,13 +109,15 @@ class _Front:
         if self._gate.confirms:
             approve = self._elicitor.of(ctx, params, self._gate.settings.headgate.answer_within_s)
         try:
-            call = self._own_call(params.name)
+            asking = Asking(self._caller_of(ctx), None, approve)
+            call = self._own_call(params.name, asking.caller)
             if call is None:
-                return await _presented(self._gate.call(params.name, arguments, approve=approve))
+                result = self._gate.call(params.name, arguments, approve=approve, caller=asking.caller)
+                return await _presented(result)
             if not wants_progress(ctx):
-                return await call(self._gate, arguments, Caller(approve=approve))
+                return await call(self._gate, arguments, asking)
             async with Beat(ctx) as beat:
-                return await call(self._gate, arguments, Caller(beat.progress, approve))
+                return await call(self._gate, arguments, replace(asking, progress=beat.progress))
         except InputNeededError:
             raise
         except BadRequestError as bad:
@@ -113,9 +128,9 @@ class _Front:
             logger.exception("a call of %s failed inside headgate", params.name)
             return _failed("headgate could not make this call; its log says why")
 
-    def _own_call(self, name: str) -> OwnCall | None:
+    def _own_call(self, name: str, caller: Caller) -> OwnCall | None:
         """What runs the tool of that name, where it is none of an upstream's."""
-        return recipe_call(name) if name in self._gate.recipes else OWN_CALLS.get(name)
+        return recipe_call(name) if name in self._gate.recipes.of(caller) else OWN_CALLS.get(name)
 
     def _definition_of(self, tool: Tool) -> dict[str, Any] | None:
         """The tool's definition under the offered name, with the class that headgate goes by; checked once."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from headgate.server.approval import Approve
+from headgate.server.callers import OPERATOR, Caller
 from headgate.server.gate import Gate, Progress
 from headgate.tools.budget import cut
 from headgate.tools.jsonpath import BadPathError
@@ -20,14 +21,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Whoever makes a call: how to tell of its progress, and how to ask the person behind it."""
+class Asking:
+    """How a call is made: on whose behalf, how to tell of its progress, and how to ask the person behind it."""
 
+    caller: Caller = OPERATOR
     progress: Progress | None = None
     approve: Approve | None = None
 
 
-OwnCall = Callable[[Gate, Mapping[str, Any], Caller], Awaitable[dict[str, Any]]]
+OwnCall = Callable[[Gate, Mapping[str, Any], Asking], Awaitable[dict[str, Any]]]
 
 _ROOM_FOR_FRAME = 500
 """Bytes of a find_tools answer beside its tools."""
@@ -52,24 +54,30 @@ class _GetResult(BaseModel):
     limit: Annotated[int, Field(ge=1)] | None = None
 
 
-async def batch_call(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+async def batch_call(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
     """Run a batch."""
-    return _replied((await gate.run(arguments, on_progress=caller.progress, approve=caller.approve)).answer)
+    return await _run(gate, arguments, asking)
 
 
-async def batch_read(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+async def batch_read(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
     """Run a batch that may hold reads only."""
-    return _replied((await gate.run(arguments, reads_only=True, on_progress=caller.progress)).answer)
+    return await _run(gate, arguments, asking, reads_only=True)
+
+
+async def _run(gate: Gate, request: object, asking: Asking, *, reads_only: bool = False) -> dict[str, Any]:
+    caller, approve = asking.caller, asking.approve
+    run = gate.run(request, reads_only=reads_only, on_progress=asking.progress, approve=approve, caller=caller)
+    return _replied((await run).answer)
 
 
 def recipe_call(name: str) -> OwnCall:
     """What runs the recipe of that name: it gives the reply of its calls as a batch."""
 
-    async def call(gate: Gate, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    async def call(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
         batch = gate.recipes.batch(name, arguments)
         if isinstance(batch, Refusal):
             raise BadRequestError("; ".join(problem.message for problem in batch.problems))
-        return _replied((await gate.run(batch, on_progress=caller.progress, approve=caller.approve)).answer)
+        return await _run(gate, batch, asking)
 
     return call
 
@@ -82,12 +90,12 @@ def _replied(answer: Reply) -> dict[str, Any]:
     }
 
 
-async def find(gate: Gate, arguments: Mapping[str, Any], _caller: Caller) -> dict[str, Any]:
+async def find(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
     """Search the catalogue."""
     asked = _checked(_FindTools, arguments)
     await gate.first_opening()
-    catalogue = gate.catalogue()
-    recipes = gate.recipes.tools(catalogue)
+    catalogue = gate.catalogue(asking.caller)
+    recipes = gate.recipes.tools(catalogue, asking.caller)
     found = find_tools(catalogue, asked.query, asked.limit, recipes)
     room = gate.settings.headgate.reply_limit - _ROOM_FOR_FRAME
     kept: Any = cut(found, room).data
@@ -98,16 +106,16 @@ async def find(gate: Gate, arguments: Mapping[str, Any], _caller: Caller) -> dic
     down = [
         {"upstream": upstream.name, "state": upstream.state, "reason": upstream.reason}
         for upstream in gate.upstreams()
-        if upstream.state != "ready"
+        if upstream.state != "ready" and upstream.name in catalogue.upstreams
     ]
     return _answer(answer | {"unavailable": down} if down else answer)
 
 
-async def get_result(gate: Gate, arguments: Mapping[str, Any], _caller: Caller) -> dict[str, Any]:
+async def get_result(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
     """Fetch a reply again, or a part of one result."""
     asked = _checked(_GetResult, arguments)
     try:
-        found = gate.result(asked.batch_id, asked.id, Page(asked.path, asked.offset, asked.limit))
+        found = gate.result(asked.batch_id, asked.id, Page(asked.path, asked.offset, asked.limit), asking.caller)
     except BadPathError as bad:
         raise BadRequestError(str(bad)) from None
     if found is None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headgate.proxy.arguments import ArgumentChecker
+from headgate.server.callers import OPERATOR, Caller
 from headgate.tools.batch import Batch
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.depth import depth_of
@@ -34,9 +35,15 @@ class Recipes:
         """Whether there is any."""
         return bool(self._recipes)
 
-    def tools(self, catalogue: Catalogue) -> tuple[Tool, ...]:
-        """Each recipe as a tool; a read where each of its calls is one by `catalogue`."""
-        return tuple(as_tool(recipe, catalogue) for recipe in self._recipes.values())
+    def of(self, caller: Caller) -> Mapping[str, Recipe]:
+        """Those that are there for a caller. What they call has to be the caller's too, or it is not there."""
+        if not caller.restricted:
+            return self._recipes
+        return {name: recipe for name, recipe in self._recipes.items() if caller.may_use(name)}
+
+    def tools(self, catalogue: Catalogue, caller: Caller = OPERATOR) -> tuple[Tool, ...]:
+        """Each recipe of the caller's as a tool; a read where each of its calls is one by `catalogue`."""
+        return tuple(as_tool(recipe, catalogue) for recipe in self.of(caller).values())
 
     def batch(self, name: str, arguments: Mapping[str, Any]) -> Batch | Refusal:
         """The batch that a recipe is with these arguments, or what is wrong with them."""

@@ -185,7 +185,7 @@ def test_it_serves_over_stdio_until_its_client_hangs_up(desk: Desk, form: str) -
 @pytest.mark.usefixtures("record")
 def test_it_serves_over_http_where_it_was_asked_to(desk: Desk) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "headgate", "serve", "--http", ":0", "--log-json"],
+        [sys.executable, "-m", "headgate", "serve", "--http", ":0", "--no-auth", "--log-json"],
         stderr=subprocess.PIPE,
         text=True,
         cwd=desk.project,

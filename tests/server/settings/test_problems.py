@@ -38,7 +38,9 @@ def test_a_key_of_another_level_is_told_where_it_belongs() -> None:
 
 
 def test_a_key_like_no_other_is_told_what_there_is() -> None:
-    assert told("zzz = 1") == ["1: zzz: unknown key; known here: headgate, defaults, upstreams, recipes, prefetch"]
+    assert told("zzz = 1") == [
+        "1: zzz: unknown key; known here: headgate, defaults, upstreams, recipes, prefetch, serve, tenants"
+    ]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:

@@ -1,7 +1,7 @@
 """Every tool that can be called right now, by any of its names."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any, Literal, cast
 
 from headgate.tools.classify import classify
-from headgate.tools.names import SEPARATOR, offered_name, with_hash
+from headgate.tools.names import SEPARATOR, could_match, matches, offered_name, with_hash
 from headgate.tools.rules import ToolClass, ToolRules, UpstreamRules
 from headgate.tools.trust import Concern
 
@@ -102,9 +102,30 @@ class Catalogue:
         denied = None if concern is None or not concern.denies else f"{qualified} is out of use: {concern.advice}"
         flag = None if concern is None else concern.reason
         tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition, denied, flag)
-        self._by_name[qualified] = tool
-        self._by_own_name[listing.upstream, name] = tool
-        self._by_bare_name.setdefault(name, []).append(tool)
+        self._add(tool)
+
+    def only(self, globs: Sequence[str]) -> "Catalogue":
+        """The part of it whose names match one of `globs`; nothing in it tells of the rest."""
+        part = Catalogue()
+        for upstream, reason in self._unavailable.items():
+            if any(could_match(upstream, glob) for glob in globs):
+                part._unavailable[upstream] = reason
+        for (upstream, name), tool in self._by_own_name.items():
+            if matches(tool.qualified, globs) or matches(f"{upstream}{SEPARATOR}{name}", globs):
+                part._add(tool)
+        part.tools = tuple(part._by_name.values())
+        return part
+
+    def _add(self, tool: Tool) -> None:
+        self._unavailable.setdefault(tool.upstream, None)
+        self._by_name[tool.qualified] = tool
+        self._by_own_name[tool.upstream, tool.name] = tool
+        self._by_bare_name.setdefault(tool.name, []).append(tool)
+
+    @property
+    def upstreams(self) -> frozenset[str]:
+        """The upstreams that it is of."""
+        return frozenset(self._unavailable)
 
     @property
     def complete(self) -> bool:

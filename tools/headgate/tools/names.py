@@ -1,6 +1,8 @@
 """The names under which upstream tools are offered."""
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from hashlib import sha256
 
 MAX_NAME = 48
@@ -9,6 +11,7 @@ MAX_NAME = 48
 SEPARATOR = "__"
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
 _HASH_LENGTH = 8
+_GLOB = re.compile(r"[*?\[]")
 
 
 def offered_name(upstream: str, tool: str) -> str:
@@ -25,3 +28,14 @@ def with_hash(name: str, exact: str) -> str:
     head = min(len(name), (room + 1) // 2)
     tail = min(len(name) - head, room - head)
     return f"{name[:head]}-{digest}-{name[len(name) - tail :]}" if tail else f"{name[:head]}-{digest}"
+
+
+def matches(name: str, globs: Iterable[str]) -> bool:
+    """Whether one of `globs` stands for `name`."""
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def could_match(upstream: str, glob: str) -> bool:
+    """Whether `glob` may stand for some tool of `upstream`, going by how it begins."""
+    fixed, prefix = _GLOB.split(glob, maxsplit=1)[0], f"{upstream}{SEPARATOR}"
+    return fixed.startswith(prefix) or (fixed != glob and prefix.startswith(fixed))

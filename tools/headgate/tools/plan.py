@@ -72,6 +72,8 @@ class Plan:
     """The positions of the steps in the order in which they would have been made one by one."""
     recipes: bool = False
     """Whether some of the steps are those of recipes."""
+    one_by_one: bool = False
+    """Whether each call waits for the last."""
 
     def shown(self, outcomes: Sequence[Outcome | None]) -> list[tuple[Step, Outcome | None]]:
         """The request's own calls, in its order, and what became of each."""
@@ -119,7 +121,7 @@ def make_plan(
     one_by_one: bool = False,
 ) -> Plan | Refusal:
     """The plan of a batch, or everything that is wrong with it. With `one_by_one`, each call waits for the last."""
-    alone = _alone(asked, catalogue, check_arguments) if isinstance(asked, Batch) else None
+    alone = _alone(asked, catalogue, check_arguments, one_by_one=one_by_one) if isinstance(asked, Batch) else None
     if alone is not None:
         return alone
     spliced = Spliced.plain(asked) if isinstance(asked, Batch) else asked
@@ -141,10 +143,10 @@ def make_plan(
         return Refusal(tuple(dict.fromkeys(problems)))
     order = tuple(range(len(drafts))) if free else serial_order(waits)
     steps = _steps(drafts, order, serialize, one_by_one=one_by_one)
-    return Plan(batch, steps, order, recipes=bool(spliced.insides))
+    return Plan(batch, steps, order, recipes=bool(spliced.insides), one_by_one=one_by_one)
 
 
-def _alone(batch: Batch, catalogue: Catalogue, check_arguments: CheckArguments) -> Plan | None:
+def _alone(batch: Batch, catalogue: Catalogue, check_arguments: CheckArguments, *, one_by_one: bool) -> Plan | None:
     """The plan of a single call with values for arguments: there is no order to find out about.
 
     Such a batch must cost little more than the call without one, so nothing is built for it that has no use.
@@ -157,7 +159,8 @@ def _alone(batch: Batch, catalogue: Catalogue, check_arguments: CheckArguments) 
         return None
     chain = _WHOLE_BATCH if tool.kind == "write" else None
     fault = unfit(tool, call, check_arguments)
-    return Plan(batch, (Step(call, Asked(call, tool, None, None), tool, tool.kind, (), (), (), chain, fault),), (0,))
+    step = Step(call, Asked(call, tool, None, None), tool, tool.kind, (), (), (), chain, fault)
+    return Plan(batch, (step,), (0,), one_by_one=one_by_one)
 
 
 def _drafts(drafting: Drafting, spliced: Spliced) -> list[Draft]:

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from headgate.server.agents.asked import AskedCall
 from headgate.server.approval import Approve
 from headgate.server.gate import Gate
-from headgate.server.own_calls import OWN_CALLS, BadRequestError, Caller
+from headgate.server.own_calls import OWN_CALLS, Asking, BadRequestError
 from headgate.tools.batch import Batch, Call
 from headgate.tools.given import opaque
 from headgate.tools.outcome import Failure
@@ -96,7 +96,7 @@ async def _own(gate: Gate, call: AskedCall, approve: Approve | None) -> Answered
     if call.fault is not None:
         return Answered(call.id, call.fault, is_error=True)
     try:
-        result = await OWN_CALLS[call.tool](gate, call.arguments, Caller(approve=approve))
+        result = await OWN_CALLS[call.tool](gate, call.arguments, Asking(approve=approve))
     except BadRequestError as bad:
         return Answered(call.id, str(bad), is_error=True)
     text, *blocks = result["content"]

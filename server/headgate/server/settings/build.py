@@ -17,6 +17,7 @@ from headgate.server.settings.problems import Findings
 from headgate.server.settings.recipes import RecipeReader
 from headgate.server.settings.schema import File, Headgate, Tool, Upstream
 from headgate.server.settings.schema import Recipe as RecipeTable
+from headgate.server.settings.serve import serve_settings, tenant_settings
 from headgate.server.settings.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.server.settings.target import TargetReader
 from headgate.tools.recipe import Recipe
@@ -42,6 +43,8 @@ class Builder:
         upstreams = {name: self._upstream(name, upstream) for name, upstream in self.file.upstreams.items()}
         recipes = {name: self._recipe(name, recipe, headgate) for name, recipe in self.file.recipes.items()}
         prefetch = prefetch_rules(self.file.prefetch, self.findings)
+        serve = serve_settings(self.file.serve, self.findings)
+        tenants = tenant_settings(self.file.tenants, self.file.serve, self.findings)
         self.findings.settle()
         return Settings(
             headgate,
@@ -50,6 +53,8 @@ class Builder:
             self.findings.notices(),
             prefetch,
             {name: recipe for name, recipe in recipes.items() if recipe is not None},
+            serve=serve,
+            tenants=tenants,
         )
 
     def _recipe(self, name: str, recipe: RecipeTable, headgate: HeadgateSettings) -> Recipe | None:

@@ -121,6 +121,44 @@ class Prefetch(Table):
     calls: list[PrefetchCall] | None = None
 
 
+class Allowance(Table):
+    """What a caller over HTTP may do."""
+
+    tools: list[str] | None = None
+    rate_limit: PerPeriod | None = None
+    burst: Annotated[int, BeforeValidator(values.whole(1, values.FASTEST))] | None = None
+
+
+class Tenant(Allowance):
+    """`[tenants.NAME]`."""
+
+    tokens: list[str] | None = None
+    subjects: list[str] | None = None
+
+
+class OAuth(Allowance):
+    """`[serve.oauth]`."""
+
+    issuer: str | None = None
+    resource: str | None = None
+    audience: str | None = None
+    jwks: str | None = None
+    scopes: list[str] | None = None
+    tenants_only: bool | None = None
+
+
+class Serve(Table):
+    """`[serve]`."""
+
+    hosts: list[str] | None = None
+    origins: list[str] | None = None
+    no_auth: bool | None = None
+    body_limit: Size | None = None
+    connections: Annotated[int, BeforeValidator(values.whole(1, 100_000))] | None = None
+    drain: Duration | None = None
+    oauth: OAuth | None = None
+
+
 class File(Table):
     """The whole file."""
 
@@ -129,6 +167,8 @@ class File(Table):
     upstreams: dict[str, Upstream] = Field(default_factory=dict[str, Upstream])
     recipes: dict[str, Recipe] = Field(default_factory=dict[str, Recipe])
     prefetch: dict[str, Prefetch] = Field(default_factory=dict[str, Prefetch])
+    serve: Serve = Field(default_factory=Serve)
+    tenants: dict[str, Tenant] = Field(default_factory=dict[str, Tenant])
 
 
 def known_keys(path: KeyPath) -> tuple[str, ...]:
@@ -138,20 +178,22 @@ def known_keys(path: KeyPath) -> tuple[str, ...]:
 
 
 def _level(path: KeyPath) -> type[Table]:
-    match path:
-        case ("headgate",):
-            return Headgate
-        case ("defaults",):
-            return Rules
-        case ("upstreams", _):
-            return Upstream
-        case ("upstreams", _, "tools", _):
-            return Tool
-        case ("recipes", _):
-            return Recipe
-        case ("prefetch", _):
-            return Prefetch
-        case ("prefetch", _, "calls", _):
-            return PrefetchCall
-        case _:
-            return File
+    for place, table in _TABLES:
+        if len(place) == len(path) and all(part in {None, key} for part, key in zip(place, path, strict=True)):
+            return table
+    return File
+
+
+_TABLES: tuple[tuple[tuple[str | None, ...], type[Table]], ...] = (
+    (("headgate",), Headgate),
+    (("defaults",), Rules),
+    (("upstreams", None), Upstream),
+    (("upstreams", None, "tools", None), Tool),
+    (("recipes", None), Recipe),
+    (("prefetch", None), Prefetch),
+    (("prefetch", None, "calls", None), PrefetchCall),
+    (("serve",), Serve),
+    (("serve", "oauth"), OAuth),
+    (("tenants", None), Tenant),
+)
+"""Which table stands where; `None` is any name or place."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from headgate.proxy.journal.journal import ArgumentsKept
 from headgate.proxy.target import EndpointsTarget, Target
+from headgate.server.settings.serve import ServeSettings, TenantSettings
 from headgate.tools.prefetch import PrefetchRule
 from headgate.tools.recipe import Recipe
 from headgate.tools.rules import UpstreamRules
@@ -60,3 +61,6 @@ class Settings:
     """By name, in the order of the file."""
     lock: Path | None = None
     """The lock file, in which tools' definitions are pinned; `None` where there is no settings file."""
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    tenants: Mapping[str, TenantSettings] = field(default_factory=dict[str, TenantSettings])
+    """By name, in the order of the file."""

@@ -18,6 +18,9 @@ _LEVELS: Mapping[str, KeyPath] = {
     "[upstreams.NAME.tools.TOOL]": ("upstreams", "", "tools", ""),
     "[recipes.NAME]": ("recipes", ""),
     "[prefetch.NAME]": ("prefetch", ""),
+    "[serve]": ("serve",),
+    "[serve.oauth]": ("serve", "oauth"),
+    "[tenants.NAME]": ("tenants", ""),
 }
 _WANTED = {
     "string_type": "write text in quotes",

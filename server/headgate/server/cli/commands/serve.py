@@ -1,29 +1,66 @@
 """`headgate serve`, and `headgate -- PROGRAM`."""
 
 import re
+from dataclasses import replace
+from ipaddress import ip_address
 
 import click
 
 from headgate.server.cli.config import chosen_settings
 from headgate.server.cli.fault import Fault
 from headgate.server.cli.options import options
-from headgate.server.serve import run, serve_http, serve_stdio
-from headgate.server.settings import SettingsError, wrap_command
+from headgate.server.serve import run, serve_stdio
+from headgate.server.settings import Settings, SettingsError, wrap_command
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*):)?(?P<port>[0-9]{1,5})")
 
 
 @click.command()
 @click.option("--http", metavar="HOST:PORT", help="Serve streamable HTTP at http://HOST:PORT/mcp instead of stdio.")
-def serve(http: str | None) -> None:
+@click.option("--no-auth", is_flag=True, help="Over HTTP on a loopback address: serve every program of this machine.")
+@click.option(
+    "--parallel/--no-parallel", default=None, help="Whatever the config says: batches in parallel, or one by one."
+)
+def serve(http: str | None, *, no_auth: bool, parallel: bool | None) -> None:
     """Run the MCP server: over stdio, or over HTTP."""
     address = _address(http) if http is not None else None
     settings = chosen_settings()
+    if parallel is not None:
+        settings = replace(settings, headgate=replace(settings.headgate, parallel=parallel))
     log_json = options().log_json
     if address is None:
         run(serve_stdio(settings, log_json=log_json), settings)
-    else:
-        run(serve_http(settings, *address, log_json=log_json), settings)
+        return
+    no_auth = _without_tokens(settings, *address, no_auth=no_auth or settings.serve.no_auth)
+    from headgate.server.http.serving import serve_http  # noqa: PLC0415 - stdio starts without it
+
+    run(serve_http(settings, *address, no_auth=no_auth, log_json=log_json), settings)
+
+
+def _without_tokens(settings: Settings, host: str, port: int, *, no_auth: bool) -> bool:
+    """Whether callers need no token; a fault where it is not clear that they need none, or none could be right."""
+    known = bool(settings.tenants) or settings.serve.oauth is not None
+    if not no_auth and not known:
+        again = f"headgate serve --http {host}:{port} --no-auth"
+        here = f", or for this machine's programs alone: {again}" if _is_loopback(host) else ""
+        raise Fault(f"no token, no service: 'headgate token' makes a token and the lines for headgate.toml{here}")
+    if no_auth and known:
+        raise Fault("--no-auth is not for a config that has [tenants] or [serve.oauth]: callers show their tokens")
+    if no_auth and not _is_loopback(host):
+        raise Fault(
+            f"--no-auth is for loopback addresses alone, and {host} can be reached from elsewhere: "
+            f"bind --http 127.0.0.1:{port}, or give callers tokens ('headgate token' makes one)"
+        )
+    return no_auth
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @click.command(

@@ -1,0 +1,74 @@
+"""Who calls: the operator, who may do everything, or one of several tenants, who know nothing of each other."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from headgate.proxy.attempt import CallPath
+from headgate.proxy.pace import Pace
+from headgate.proxy.principal import on_behalf_of
+from headgate.server.settings.serve import Allowed, TenantSettings
+from headgate.tools.catalogue import Catalogue
+from headgate.tools.names import matches
+
+KEPT_CALLERS = 10_000
+"""Callers known by an authorization server only, whose pace we remember; the longest unseen goes first."""
+
+
+class Caller:
+    """On whose behalf requests are made."""
+
+    def __init__(self, principal: str, allowed: Allowed | None = None) -> None:
+        """What is kept for one `principal` is there for nobody else."""
+        self.principal = principal
+        self._tools = (allowed or Allowed()).tools
+        self._pace = Pace.of(None if allowed is None else allowed.rate)
+        self._seen: tuple[Catalogue, Catalogue] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Caller {self.principal}>"
+
+    def part_of(self, catalogue: Catalogue) -> Catalogue:
+        """The tools that the caller may use: for it there are no others."""
+        if not self._tools:
+            return catalogue
+        if self._seen is None or self._seen[0] is not catalogue:
+            self._seen = catalogue, catalogue.only(self._tools)
+        return self._seen[1]
+
+    @property
+    def restricted(self) -> bool:
+        """Whether there is anything that it may not use."""
+        return bool(self._tools)
+
+    def may_use(self, name: str) -> bool:
+        """Whether something offered under that name, such as a recipe, is there for the caller."""
+        return not self._tools or matches(name, self._tools)
+
+    def path(self, inner: CallPath) -> CallPath:
+        """The way of the caller's calls: they keep to its own rate, and are told apart from everybody else's."""
+        return on_behalf_of(self.principal, self._pace, inner) if self.principal else inner
+
+
+OPERATOR = Caller("")
+"""Whoever started headgate, or may reach it without a token."""
+
+
+class Callers:
+    """The callers by principal."""
+
+    def __init__(self, tenants: Mapping[str, TenantSettings]) -> None:
+        """Those of the settings; others come as they call."""
+        self._tenants = {name: Caller(name, tenant.allowed) for name, tenant in tenants.items()}
+        self._others: OrderedDict[str, Caller] = OrderedDict()
+
+    def tenant(self, name: str) -> Caller | None:
+        """The tenant of that name."""
+        return self._tenants.get(name)
+
+    def other(self, principal: str, allowed: Allowed) -> Caller:
+        """One that is no tenant; the same object for the same principal as long as it keeps calling."""
+        caller = self._others.pop(principal, None) or Caller(principal, allowed)
+        self._others[principal] = caller
+        if len(self._others) > KEPT_CALLERS:
+            self._others.popitem(last=False)
+        return caller

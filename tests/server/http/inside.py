@@ -1,0 +1,101 @@
+"""headgate over HTTP on a free loopback port, inside the test: a real socket, and upstreams in memory."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2 as httpx
+from tests.server.gates import Shop
+from tests.server.http.served import ACCEPT
+from tests.server.processes import WAIT_S, call
+
+from headgate.proxy.connection import Open
+from headgate.server.gate import Gate, gate_over
+from headgate.server.http.server import HttpServer
+from headgate.server.settings import HeadgateSettings, Settings
+from headgate.server.settings.serve import ServeSettings, TenantSettings
+from headgate.tools.rules import UpstreamRules
+
+
+@dataclass(slots=True)
+class Inside:
+    """The server, and everything behind it."""
+
+    url: str
+    gate: Gate
+    server: HttpServer
+    shop: Shop
+
+    @property
+    def base(self) -> str:
+        return self.url.removesuffix("/mcp")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.base.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+
+@asynccontextmanager
+async def serving(
+    *tenants: TenantSettings,
+    serve: ServeSettings | None = None,
+    upstreams: Mapping[str, Open] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> AsyncGenerator[Inside]:
+    """One that serves a shop, without auth where there is no tenant; all is over when the block ends."""
+    shop = Shop()
+    openers = {"shop": shop.open} if upstreams is None else upstreams
+    serve = serve or ServeSettings(no_auth=not tenants)
+    told = Settings(
+        HeadgateSettings(), {}, serve=serve, tenants={tenant.name: tenant for tenant in tenants}, **(settings or {})
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with gate_over(told, {name: (UpstreamRules(), opener) for name, opener in openers.items()}) as gate:
+            if upstreams is None:
+                await gate.settled(5)
+            server = HttpServer(gate, listener, no_auth=serve.no_auth)
+            async with asyncio.timeout(WAIT_S * 2), asyncio.TaskGroup() as tasks:
+                tasks.create_task(server.serve())
+                try:
+                    yield Inside(server.url, gate, server, shop)
+                finally:
+                    server.stop()
+    _end_watcher()
+
+
+def _end_watcher() -> None:
+    """The SSE library keeps one task for each event loop, and has no way to end it."""
+    for task in asyncio.all_tasks():
+        if getattr(task.get_coro(), "__name__", "") == "_shutdown_watcher":
+            task.cancel()
+
+
+class Asking:
+    """A client, with a token or without. The connection of each request is its own."""
+
+    def __init__(self, inside: Inside, token: str | None = None) -> None:
+        self._headers = ACCEPT | ({} if token is None else {"authorization": f"Bearer {token}"})
+        self._url = inside.url
+
+    async def post(self, message: Mapping[str, Any], **headers: str) -> httpx.Response:
+        async with httpx.AsyncClient(timeout=WAIT_S) as client:
+            return await client.post(self._url, json=message, headers=self._headers | headers)
+
+    async def ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        return answer_in(await self.post(message))
+
+    async def tool(self, name: str, **arguments: Any) -> dict[str, Any]:
+        return (await self.ask(call(1, name, **arguments)))["result"]
+
+
+def answer_in(response: httpx.Response) -> dict[str, Any]:
+    """The answer in a response, which is a stream of one event or plain JSON."""
+    if response.headers["content-type"].startswith("application/json"):
+        return response.json()
+    (line,) = [line for line in response.text.splitlines() if line.startswith("data: {")]
+    return json.loads(line.removeprefix("data: "))
