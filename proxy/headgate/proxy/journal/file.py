@@ -75,6 +75,23 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def set_aside(path: Path) -> Path:
+    """Put the journal at `path` aside, with all that belongs to it, so that a new one can begin; where it is now.
+
+    Raises:
+        OSError: It cannot be moved.
+
+    """
+    aside = path.with_name(f"{path.name}.aside-{secrets.token_hex(4)}")
+    for tail in ("-wal", "-shm", ".id"):
+        part = path.with_name(path.name + tail)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + tail))
+    if path.exists():
+        path.rename(aside)
+    return aside
+
+
 def _agree(path: Path, connection: sqlite3.Connection) -> str:
     """Bring the tables to this version, and see that the file is the journal that was here before; its name."""
     mark = path.with_name(f"{path.name}.id")

@@ -95,6 +95,7 @@ class Ledger:
             "tool": intent.tool,
             "class": "write",
             "key": intent.key,
+            "owner": self.owner,
         }
         if self.arguments != "none":
             told["fingerprint"] = intent.fingerprint

@@ -25,26 +25,30 @@ class Owner:
 
     def lives(self, name: str) -> bool:
         """Whether the owner of that name still runs."""
-        if name == self.name:
-            return True
-        try:
-            file = os.open(_place(self._journal, name), os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            if not _locked(file):
-                return True
-            with suppress(OSError):
-                _place(self._journal, name).unlink()
-            return False
-        finally:
-            os.close(file)
+        return name == self.name or is_alive(self._journal, name)
 
     def leave(self) -> None:
         """Let go of the lock."""
         with suppress(OSError):
             _place(self._journal, self.name).unlink()
         os.close(self._file)
+
+
+def is_alive(journal: Path, name: str) -> bool:
+    """Whether the owner of that name still runs. What a dead one has left is cleared away."""
+    place = _place(journal, name)
+    try:
+        file = os.open(place, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        if not _locked(file):
+            return True
+        with suppress(OSError):
+            place.unlink()
+        return False
+    finally:
+        os.close(file)
 
 
 def _place(journal: Path, name: str) -> Path:

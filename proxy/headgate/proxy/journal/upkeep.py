@@ -64,6 +64,7 @@ def _carry(connection: sqlite3.Connection, now: float, write: int, state: str) -
     """Tell a write's story again at the end of the chain, so that its beginning can be dropped."""
     detail: dict[str, Any] = {}
     for event in chain.events(connection, write):
-        detail |= event.detail
+        began = {"intended_at": event.at} if event.what == "intent" else {}
+        detail |= {**event.detail, **began}
     seq = chain.append(connection, write, now, "carried", {**detail, "state": state})
     connection.execute("UPDATE writes SET first_event = ? WHERE id = ?", (seq, write))

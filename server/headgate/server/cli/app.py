@@ -24,6 +24,7 @@ COMMANDS = {
     "trust": Later(f"{_PACKAGE}.trust:trust", "Show tools whose definitions changed, and accept them."),
     "call": Later(f"{_PACKAGE}.call:call", "Run a batch from a file or stdin."),
     "plan": Later(f"{_PACKAGE}.call:plan", "Show how a batch would run, and run nothing."),
+    "journal": Later(f"{_PACKAGE}.journal:journal", "Look into the record of writes, and settle what is unknown."),
     "wrap": Later(f"{_PACKAGE}.serve:wrap"),
 }
 
