@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import subprocess
 import sys
 import tempfile
@@ -34,18 +35,20 @@ from headgate.server.gate import Gate, open_gate
 HERE = Path(__file__).parent
 HOSTILE = HERE.parent / "tests" / "upstreams" / "hostile.py"
 HEALTHY = ("stdio__noop", "http__noop")
-FAULT_RATE, FAULT_TIMEOUT_S = 10, 0.5
+FAULT_WORKERS, FAULT_PAUSE_S = 2, 0.05
+SHORT_S, LONG_S = 0.5, 5.0
+"""How long calls in trouble wait: for what never comes, and for what a child would otherwise have left to do."""
 SETTLE_S, SETTLE_TRIES = 0.5, 40
-FAULTS: dict[str, tuple[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
-    "stdio hung": ("child", (("hang", {}),)),
-    "stdio deaf": ("child", (("deaf", {"s": 3600, "text": "x" * 100_000}),)),
-    "stdio flood": ("child", (("flood", {"mb": 50}),)),
-    "stdio 64 MiB line": ("child", (("big", {"bytes": 64 * 1024 * 1024}),)),
-    "stdio crash": ("child", (("die", {}), ("echo", {}), ("echo", {}))),
-    "HTTP hung": ("far", (("hang", {}),)),
-    "HTTP reset": ("far", (("reset", {}), ("noop", {}), ("noop", {}))),
-    "HTTP 64 MiB body": ("far", (("flood", {}),)),
-    "HTTP news": ("far", (("news", {}),)),
+FAULTS: dict[str, tuple[str, float, tuple[tuple[str, dict[str, Any]], ...]]] = {
+    "stdio hung": ("child", SHORT_S, (("hang", {}),)),
+    "stdio deaf": ("child", SHORT_S, (("deaf", {"s": 3600, "text": "x" * 100_000}),)),
+    "stdio flood": ("child", LONG_S, (("flood", {"mb": 4}),)),
+    "stdio 64 MiB line": ("child", LONG_S, (("big", {"bytes": 64 * 1024 * 1024}),)),
+    "stdio crash": ("child", SHORT_S, (("die", {}), ("echo", {}), ("echo", {}))),
+    "HTTP hung": ("far", SHORT_S, (("hang", {}),)),
+    "HTTP reset": ("far", SHORT_S, (("reset", {}), ("noop", {}), ("noop", {}))),
+    "HTTP 64 MiB body": ("far", LONG_S, (("flood", {}),)),
+    "HTTP news": ("far", SHORT_S, (("news", {}),)),
 }
 """The upstream in trouble, and the calls that make it; others go between where failures would open its breaker."""
 
@@ -107,18 +110,20 @@ NUMBERS = count()
 
 async def make_trouble(gate: Gate, fault: str, seen: Seen) -> None:
     """Call the upstream in trouble again and again, each call with a short timeout."""
-    upstream, calls = FAULTS[fault]
+    upstream, timeout_s, calls = FAULTS[fault]
     following = cycle(calls)
 
-    async def one(tool: str, arguments: dict[str, Any]) -> None:
-        call = {"tool": f"{upstream}__{tool}", "arguments": {**arguments, "n": next(NUMBERS)}}
-        await gate.batch([{**call, "timeout_s": FAULT_TIMEOUT_S}])
-        seen.troubles += 1
+    async def work() -> None:
+        while True:
+            tool, arguments = next(following)
+            call = {"tool": f"{upstream}__{tool}", "arguments": {**arguments, "n": next(NUMBERS)}}
+            await gate.batch([{**call, "timeout_s": timeout_s}])
+            seen.troubles += 1
+            await asyncio.sleep(FAULT_PAUSE_S)
 
     async with asyncio.TaskGroup() as tasks:
-        while True:
-            tasks.create_task(one(*next(following)))
-            await asyncio.sleep(1 / FAULT_RATE)
+        for _ in range(FAULT_WORKERS):
+            tasks.create_task(work())
 
 
 async def watch_loop(seen: Seen) -> None:
@@ -223,6 +228,8 @@ async def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     async with gate_under_test() as gate:
         await run(gate, None, options, Seen())
+        gc.collect()
+        gc.freeze()  # as `headgate serve` does
         for fault in options.only or FAULTS:
             calm, troubled = Seen(), Seen()
             for _ in range(options.rounds):
