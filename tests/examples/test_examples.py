@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import mcp
 import pytest
 from tests.real.gates import stdio_headgate
+from tests.upstreams.running import first_line
 
 from headgate.server.settings import parse_settings
 from headgate.tools.batch import Batch, parse_batch
@@ -80,6 +82,39 @@ async def test_the_recipe_of_the_example_gives_the_whole_context(monkeypatch: py
     assert [it["status"] for it in answer.structured_content["results"]] == ["ok", "timeout", "ok"]
 
 
+@pytest.fixture
+def weather_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    command = [sys.executable, str(EXAMPLES / "weather_api.py"), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        monkeypatch.setenv("WEATHER_PORT", first_line(process).rpartition(":")[2])
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+@pytest.mark.usefixtures("weather_api")
+def test_the_http_api_of_the_example_is_there_and_its_tools_are_two_reads_and_a_write() -> None:
+    assert "weather\tready" in run_here("headgate", "--config", "weather.toml", "check", "--connect")
+    tools = json.loads(run_here("headgate", "--config", "weather.toml", "tools", "--json"))["tools"]
+
+    assert {tool["tool"]: tool["class"] for tool in tools} == {
+        "get_weather": "read",
+        "list_reports": "read",
+        "report": "write",
+    }
+
+
+@pytest.mark.usefixtures("weather_api")
+def test_the_batch_of_the_http_example_reads_reports_and_reads_what_it_reported() -> None:
+    reply = json.loads(run_here("headgate", "--config", "weather.toml", "call", "weather.json"))
+
+    data = {result["id"]: result["data"] for result in reply["results"]}
+    assert reply["outcome"] == "ok"
+    assert data["paulo"]["temperature"] == 80.6
+    assert data["reports"] == [{"number": 1, "city": "Lyon", "note": "the sky is clear"}]
+
+
 @pytest.mark.parametrize("document", ["docs/configuration.md", "docs/http-tools.md"])
 def test_the_config_in_the_documents_is_one(document: str) -> None:
     for block in blocks_of(document, "toml"):
@@ -102,3 +137,12 @@ def test_the_config_in_the_readme_is_one() -> None:
 
     assert [*settings.upstreams] == ["orders", "payments"]
     assert settings.notices == ()
+
+
+def test_an_http_api_that_is_not_there_is_told_by_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEATHER_PORT", "9")
+    command = [str(Path(sys.executable).parent / "headgate"), "--config", "weather.toml", "check", "--connect"]
+    done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+    assert done.returncode == 1
+    assert "weather\tfailed\tcannot connect to localhost" in done.stdout

@@ -166,7 +166,7 @@ def test_without_any_server_there_is_a_file_to_start_from(desk: Desk) -> None:
     assert written(desk).upstreams == {}
     text = (desk.project / "headgate.toml").read_text("utf-8")
     told = parse_settings(uncommented(text), environ={"SOME_TOKEN": "x", "REMOTE_TOKEN": "x"})
-    assert list(told.upstreams) == ["files", "remote"]
+    assert list(told.upstreams) == ["files", "remote", "weather"]
     assert told.upstreams["files"].rules.of("TOOL").kind == "read"
 
 

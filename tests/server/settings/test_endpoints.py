@@ -113,3 +113,11 @@ def test_what_is_said_of_an_endpoint_is_for_plain_http_only() -> None:
     (line,) = told("[upstreams.u]\ncommand = 'x'\n[upstreams.u.tools.t]\nbody = ['a']")
 
     assert "this is for the tools of an upstream with http" in line
+
+
+@pytest.mark.parametrize(
+    ("table", "pin"),
+    [("tools.t.path = '/'", "off"), ("openapi = 'x.json'", "off"), ("openapi = 'https://x/y.json'", "flag")],
+)
+def test_what_the_operator_declared_is_not_pinned_and_what_is_fetched_is(table: str, pin: str) -> None:
+    assert one_upstream(f"http = 'https://x'\n{table}").rules.of("t").pin == pin

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from headgate.proxy.target import EndpointsTarget
 from headgate.server.cli.catalogue_view import rate
 from headgate.server.cli.display import waiting
 from headgate.server.cli.quiet import keep_log_quiet
@@ -52,24 +53,30 @@ class Seen:
     """Tools whose definitions an operator should look at."""
 
 
-def look(settings: Settings) -> Seen:
-    """Open every upstream, and wait until each is listed or has failed."""
+def look(settings: Settings, *, reach: bool = False) -> Seen:
+    """Open every upstream, and wait until each is listed or has failed.
+
+    With `reach`, one of plain HTTP endpoints, whose opening asks its server nothing, is connected to as well.
+    """
     keep_log_quiet()
     count = len(settings.upstreams)
     with waiting(f"starting {count} upstream{'' if count == 1 else 's'}"):
-        return asyncio.run(_look(settings))
+        return asyncio.run(_look(settings, reach=reach))
 
 
-async def _look(settings: Settings) -> Seen:
+async def _look(settings: Settings, *, reach: bool) -> Seen:
     async with open_gate(settings) as gate:
-        await gate.settled(_WAIT_S)
+        async with asyncio.TaskGroup() as tasks:
+            asked = {name: tasks.create_task(_unreachable(settings, name)) for name in settings.upstreams if reach}
+            await gate.settled(_WAIT_S)
+        reasons = {name: task.result() for name, task in asked.items()}
         upstreams = [
             UpstreamSeen(
                 name=each.name,
-                state=each.state,
+                state="failed" if reasons.get(each.name) else each.state,
                 tools=each.tools,
                 ready_ms=None if each.ready_after_s is None else round(each.ready_after_s * 1000),
-                reason=each.reason,
+                reason=each.reason or reasons.get(each.name),
                 limits=_limits(settings.upstreams[each.name].rules),
             )
             for each in gate.upstreams()
@@ -78,6 +85,15 @@ async def _look(settings: Settings) -> Seen:
         tools = (*catalogue.tools, *gate.recipes.tools(catalogue))
         flagged = [tool for tool in catalogue.tools if tool.flag is not None]
         return Seen(tools, upstreams, gate.recipes.faults(catalogue), flagged)
+
+
+async def _unreachable(settings: Settings, name: str) -> str | None:
+    target = settings.upstreams[name].target
+    if not isinstance(target, EndpointsTarget):
+        return None
+    from headgate.proxy.endpoints.reaching import unreachable  # noqa: PLC0415 - an HTTP client, which few need
+
+    return await unreachable(target)
 
 
 def _limits(rules: UpstreamRules) -> str:

@@ -35,6 +35,13 @@ _REMOTE = """
 # [upstreams.remote]         # an MCP server at an address
 # url = "https://mcp.example.com/mcp"
 # headers = { Authorization = "Bearer ${REMOTE_TOKEN}" }
+
+# [upstreams.weather]        # an HTTP API without MCP
+# http = "https://api.weather.example/v1"
+# openapi = "weather.json"   # what the API says of itself; or its tools spelled out:
+# [upstreams.weather.tools.get_weather]
+# path = "/weather/{city}"
+# query = ["units"]
 """
 _OF_UPSTREAM = """\
 # concurrency = 16           # calls in flight at once

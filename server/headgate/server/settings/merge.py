@@ -64,11 +64,16 @@ def _tool_rules(tool: Tool, upstream: Upstream, defaults: Rules) -> ToolRules:
         resource=tool.resource,
         idempotent=tool.idempotent or False,
         confirm=tool.confirm or False,
-        # What is called over plain HTTP is declared by the operator, in the file itself.
-        pin="off" if upstream.http is not None else _nearest((level.pin for level in levels), _PLAIN.pin),
+        pin="off" if _own_word(tool, upstream) else _nearest((level.pin for level in levels), _PLAIN.pin),
         check_arguments=_nearest((level.check_arguments for level in levels), _PLAIN.check_arguments),
         forward=forward(tool.idempotency),
     )
+
+
+def _own_word(tool: Tool, upstream: Upstream) -> bool:
+    """Whether the tool is declared by the operator: spelled out in the file, or by a document that lies beside it."""
+    fetched = upstream.openapi is not None and upstream.openapi.startswith(("http://", "https://"))
+    return upstream.http is not None and (tool.path is not None or not fetched)
 
 
 def _rate(limit: tuple[int, float] | None, burst: int | None) -> Rate | None:

@@ -55,4 +55,4 @@ def _counted(settings: Settings) -> str:
 def _connected(settings: Settings) -> "Seen":
     from headgate.server.cli.look import look  # noqa: PLC0415 - a plain check needs no gate
 
-    return look(settings)
+    return look(settings, reach=True)
