@@ -63,16 +63,16 @@ async def result_of(gate: Gate, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 class Lag:
-    """How long the event loop was held up, at worst."""
+    """How much CPU this thread used before others had their turn, at worst: whatever else the machine does."""
 
     def __init__(self) -> None:
         self.worst_s = 0.0
 
     async def watch(self) -> None:
         while True:
-            began = time.perf_counter()
-            await asyncio.sleep(0.002)
-            self.worst_s = max(self.worst_s, time.perf_counter() - began - 0.002)
+            began = time.thread_time()
+            await asyncio.sleep(0.001)
+            self.worst_s = max(self.worst_s, time.thread_time() - began)
 
 
 @asynccontextmanager
@@ -180,7 +180,7 @@ async def test_a_flood_of_garbage_and_a_huge_answer_hold_nobody_up(
     assert by_id["big"]["error_code"] == "RESULT_TOO_LARGE"
     assert by_id["big"]["error"] == "its answer is too large: it is 64 MB, and 8 MB is the limit"
     assert by_id["after"]["status"] == "ok"
-    assert lag.worst_s < SLACK_S
+    assert lag.worst_s < 0.05
     told = [record for record in caplog.records if "prints on its stdout" in record.getMessage()]
     assert len(told) == 1
 
@@ -201,7 +201,7 @@ async def test_a_line_without_an_end_ends_that_child_alone_and_it_is_started_ane
         assert by_id["other"]["status"] == "ok"
         after = await gate.call("bad__pid", {})
         assert before["structuredContent"] != after["structuredContent"]
-    assert lag.worst_s < SLACK_S
+    assert lag.worst_s < 0.05
 
 
 async def test_answers_to_nobody_and_a_second_answer_reach_nobody(tmp_path: Path) -> None:
