@@ -53,6 +53,12 @@ class Capacity:
         """Calls that wait here."""
         return sum(line.live for lines in self.askers.values() for line in lines.values())
 
+    def resize(self, limit: int) -> None:
+        """Have `limit` permits from now on. What is taken stays so, even where that is more."""
+        self.free += limit - self.limit
+        self.limit = limit
+        self.admit()
+
     def pause(self, until: float) -> None:
         """Let nobody in before `until`. Whoever waits here and would be too late by then is told so."""
         if self.paused_until is None:

@@ -53,6 +53,16 @@ class Limits:
         self._waiting_of: dict[Hashable, int] = {}
         """Calls that wait, by the batch that they are of."""
 
+    def obey(self, rules: UpstreamRules) -> None:
+        """Go by other rules. A limit that they leave as it is goes on where it was, tokens and all."""
+        before, self.rules = self.rules, rules
+        self._upstream.resize(rules.concurrency)
+        if rules.rate != before.rate:
+            self._pace = Pace.of(rules.rate)
+            self._tools.clear()
+        for name in [name for name in self._tools if _differ(before.of(name), rules.of(name))]:
+            del self._tools[name]
+
     def of(self, tool: Tool) -> tuple[tuple[Capacity, ...], tuple[Pace, ...]]:
         """The caps and the paces that a call of `tool` is under; the upstream's pace comes last."""
         found = self._tools.get(tool.name)
@@ -159,6 +169,10 @@ class Limits:
     def _overloaded(self, waiting: int, wait_s: float | None = None) -> TurnedAwayError:
         words = f'upstream "{self._name}" has {waiting} waiting already: there is no room for this call'
         return TurnedAwayError("OVERLOADED", words, retry_after_s=wait_s)
+
+
+def _differ(before: ToolRules, now: ToolRules) -> bool:
+    return (before.rate, before.concurrency) != (now.rate, now.concurrency)
 
 
 def _capacities(rules: ToolRules) -> tuple[Capacity, ...]:

@@ -59,6 +59,11 @@ class Prefetch:
                 for call in calls_ahead(rule, arguments):
                     self._start(call, rule.within_s, principal)
 
+    def obey(self, rules: Mapping[str, PrefetchRule]) -> None:
+        """Go by other rules from now on."""
+        self._rules = rules
+        self._warned.clear()
+
     def close(self) -> None:
         """End the calls under way. Whatever has answered nobody by now never will."""
         for task in self._under_way:

@@ -4,7 +4,7 @@ Callers never open anything: they wait for a replica's owner, each with a clock 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,16 @@ class Upstream:
         self.rules = rules
         self._limits = Limits(rules, name)
         self.durations = self._limits.durations
-        self.call: CallPath = call_path(self._limits, self._send, self._probe, writes)
-        self._replicas = [Replica(name, open_session, self._list, self._weigh) for _ in range(rules.replicas)]
+        self._call: CallPath = call_path(self._limits, self._send, self._probe, writes)
+        self._calls = 0
+        """Calls on their way, those that wait for a turn or a permit too."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._replicas = self._replicas_of(open_session, rules.replicas)
+        self._coming: list[Replica] = []
+        """Those that are to take the place of `_replicas`."""
+        self._owners: dict[Replica, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
         self._changed = changed
         self._closing = False
         self._definitions: tuple[Mapping[str, Any], ...] = ()
@@ -100,6 +108,27 @@ class Upstream:
         """Whether it has neither been ready nor failed yet."""
         return not self._known.is_set()
 
+    async def call(self, attempt: Attempt) -> Mapping[str, Any]:
+        """Send a call on its way.
+
+        Raises:
+            CallFailedError: There is no result, and why.
+
+        """
+        self._calls += 1
+        if self._calls == 1:
+            self._idle.clear()
+        try:
+            return await self._call(attempt)
+        finally:
+            self._calls -= 1
+            if self._calls == 0:
+                self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no call is on its way."""
+        await self._idle.wait()
+
     async def settled(self) -> None:
         """Wait until it has been ready or has failed once."""
         await self._known.wait()
@@ -107,14 +136,50 @@ class Upstream:
     def close(self) -> None:
         """Open no session any more."""
         self._closing = True
-        for replica in self._replicas:
+        for replica in (*self._replicas, *self._coming, *self._owners):
             replica.close()
 
     async def run(self) -> None:
         """Own the sessions, until closed and cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for replica in self._replicas:
-                tasks.create_task(replica.run())
+            self._tasks = tasks
+            self._own(tasks, (*self._replicas, *self._coming))
+
+    def obey(self, rules: UpstreamRules) -> None:
+        """Go by other rules from now on; calls under way and what limits have counted stay as they are."""
+        self.rules = rules
+        self._limits.obey(rules)
+
+    def reopen(self, open_session: Open) -> None:
+        """Go over to other sessions as soon as they are up, or have failed; calls under way end where they are."""
+        for replica in self._coming:
+            self._give_up(replica)
+        self._coming = self._replicas_of(open_session, self.rules.replicas)
+        if self._tasks is not None:
+            self._own(self._tasks, self._coming)
+
+    def _replicas_of(self, open_session: Open, count: int) -> list[Replica]:
+        return [Replica(self.name, open_session, self._list, self._weigh) for _ in range(count)]
+
+    def _own(self, tasks: asyncio.TaskGroup, replicas: Iterable[Replica]) -> None:
+        for replica in replicas:
+            self._owners[replica] = tasks.create_task(replica.run())
+
+    def _go_over(self, tasks: asyncio.TaskGroup) -> None:
+        """Let the coming replicas take their place, and those that were there end once they are idle."""
+        leaving, self._replicas, self._coming = self._replicas, self._coming, []
+        for replica in leaving:
+            tasks.create_task(self._retire(replica))
+
+    async def _retire(self, replica: Replica) -> None:
+        await replica.idle()
+        self._give_up(replica)
+
+    def _give_up(self, replica: Replica) -> None:
+        replica.close()
+        owner = self._owners.pop(replica, None)
+        if owner is not None:
+            owner.cancel()
 
     async def _list(self, definitions: Sequence[Mapping[str, Any]]) -> None:
         self._examined = await examine(definitions, self.rules)
@@ -122,6 +187,8 @@ class Upstream:
 
     def _weigh(self) -> None:
         """See what the replicas' states mean to those who wait."""
+        if self._tasks is not None and self._coming and all(each.state != "starting" for each in self._coming):
+            self._go_over(self._tasks)
         state = self.state.state
         if state == "starting":
             self._verdict.clear()
@@ -156,23 +223,26 @@ class Upstream:
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
         replica, connection = await self._ready()
-        attempt.sent = True
-        replica.in_flight += 1
         try:
-            return await _sent_over(connection, attempt)
-        except TakenBackError:
-            attempt.sent = False
-            raise asyncio.CancelledError from None
+            return await self._send_to(replica, connection, attempt)
         except SessionGoneError as gone:
             attempt.sent = False
             if self._closing:
                 raise
             replica.turn_away_from(connection, str(gone))
-        finally:
-            replica.in_flight -= 1
-        _, connection = await self._ready()
+        return await self._send_to(*await self._ready(), attempt)
+
+    @staticmethod
+    async def _send_to(replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
         attempt.sent = True
-        return await _sent_over(connection, attempt)
+        replica.took_on()
+        try:
+            return await _sent_over(connection, attempt)
+        except TakenBackError:
+            attempt.sent = False
+            raise asyncio.CancelledError from None
+        finally:
+            replica.done_with()
 
     async def _ready(self) -> tuple[Replica, Connection]:
         while True:

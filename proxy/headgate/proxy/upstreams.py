@@ -29,14 +29,12 @@ class Upstreams:
 
         Without `pins`, definitions are pinned for as long as this lives.
         """
-        pins = pins or Pins()
-        pins.replaced = self._relist
-        self._upstreams = {
-            name: Upstream(name, rules, open_session, self._relist, writes, pins)
-            for name, (rules, open_session) in openers.items()
-        }
-        self.confirms = any(rules.confirms for rules, _ in openers.values())
-        """Whether a person has to be asked about any write."""
+        self._writes = writes
+        self._pins = pins or Pins()
+        self._pins.replaced = self._relist
+        self._upstreams = {name: self._made(name, *opener) for name, opener in openers.items()}
+        self._owners: dict[Upstream, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
         self._arguments = ArgumentChecker()
         self._watchers: list[Callable[[], None]] = []
         self.catalogue = Catalogue(upstream.listing for upstream in self._upstreams.values())
@@ -47,13 +45,59 @@ class Upstreams:
     async def running(self) -> AsyncGenerator[None]:
         """Open every upstream in the background; close them all in the end."""
         async with asyncio.TaskGroup() as tasks:
-            owners = [tasks.create_task(upstream.run()) for upstream in self._upstreams.values()]
+            self._tasks = tasks
+            for upstream in self._upstreams.values():
+                self._owners[upstream] = tasks.create_task(upstream.run())
             try:
                 yield
             finally:
-                for upstream, owner in zip(self._upstreams.values(), owners, strict=True):
-                    upstream.close()
-                    owner.cancel()
+                self._tasks = None
+                for upstream in list(self._owners):
+                    self._close(upstream)
+
+    @property
+    def confirms(self) -> bool:
+        """Whether a person has to be asked about any write."""
+        return any(upstream.rules.confirms for upstream in self._upstreams.values())
+
+    def become(self, openers: Mapping[str, tuple[UpstreamRules, Open | None]]) -> None:
+        """Be these upstreams from now on, in this order; no call under way is dropped for it.
+
+        One that stays keeps its limits where they are, and its sessions too unless there is an opener for others. One
+        that is not among them ends once its calls have.
+        """
+        before = dict(self._upstreams)
+        self._upstreams.clear()
+        for name, (rules, open_session) in openers.items():
+            upstream = before.pop(name, None)
+            if upstream is not None:
+                upstream.obey(rules)
+                if open_session is not None:
+                    upstream.reopen(open_session)
+            elif open_session is not None:
+                upstream = self._made(name, rules, open_session)
+                if self._tasks is not None:
+                    self._owners[upstream] = self._tasks.create_task(upstream.run())
+            else:
+                raise ValueError(f'nothing opens the new upstream "{name}"')
+            self._upstreams[name] = upstream
+        if self._tasks is not None:
+            for upstream in before.values():
+                self._tasks.create_task(self._retire(upstream))
+        self._relist()
+
+    def _made(self, name: str, rules: UpstreamRules, open_session: Open) -> Upstream:
+        return Upstream(name, rules, open_session, self._relist, self._writes, self._pins)
+
+    async def _retire(self, upstream: Upstream) -> None:
+        await upstream.idle()
+        self._close(upstream)
+
+    def _close(self, upstream: Upstream) -> None:
+        upstream.close()
+        owner = self._owners.pop(upstream, None)
+        if owner is not None:
+            owner.cancel()
 
     async def call(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call on its way to the tool's upstream.
@@ -64,7 +108,11 @@ class Upstreams:
         """
         if attempt.tool.denied is not None:
             raise CallFailedError("DENIED", attempt.tool.denied, sent=False)
-        return await self._upstreams[attempt.tool.upstream].call(attempt)
+        upstream = self._upstreams.get(attempt.tool.upstream)
+        if upstream is None:
+            words = f'upstream "{attempt.tool.upstream}" is not configured any more'
+            raise CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False)
+        return await upstream.call(attempt)
 
     def check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with a call's arguments."""
@@ -75,7 +123,8 @@ class Upstreams:
 
     def typical_s(self, tool: Tool) -> float | None:
         """How long a call of `tool` has taken of late, in seconds; `None` where there was none."""
-        return self._upstreams[tool.upstream].durations.typical_s(tool.name)
+        upstream = self._upstreams.get(tool.upstream)
+        return None if upstream is None else upstream.durations.typical_s(tool.name)
 
     def states(self) -> tuple[UpstreamState, ...]:
         """What there is to say of each, in the order of the settings."""
@@ -83,8 +132,8 @@ class Upstreams:
 
     def opening(self, names: Iterable[str] | None = None) -> list[Upstream]:
         """Those of `names` (all, without them) of which nothing is known yet: their first opening is under way."""
-        wanted = self._upstreams.values() if names is None else (self._upstreams[name] for name in names)
-        return [upstream for upstream in wanted if upstream.first_opening]
+        wanted = self._upstreams if names is None else set(names)
+        return [upstream for name, upstream in self._upstreams.items() if name in wanted and upstream.first_opening]
 
     async def settled(self, timeout_s: float, names: Iterable[str] | None = None) -> None:
         """Wait until each of `names` (all, without them) has been ready or has failed once, `timeout_s` at most."""

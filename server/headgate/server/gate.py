@@ -17,7 +17,7 @@ from headgate.proxy.journal.memory import MemoryJournal
 from headgate.proxy.pins import Pins
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.stdio import stdio_opener
-from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
+from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
 from headgate.server.approval import Approve, approve_call, approved
@@ -27,7 +27,7 @@ from headgate.server.callers import OPERATOR, Caller
 from headgate.server.lock import keeping
 from headgate.server.log import log_prefetched
 from headgate.server.recipes import Recipes
-from headgate.server.settings import Settings, load_settings
+from headgate.server.settings import Settings, UpstreamSettings, load_settings
 from headgate.server.switch import Switch
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
@@ -65,7 +65,7 @@ class Gate:
         self._books = Books(self._kept, self.switch)
         self._prefetch = Prefetch(settings.prefetch, upstreams, tasks)
         self._opened_at = asyncio.get_running_loop().time()
-        self.confirms = settings.headgate.confirm_writes or upstreams.confirms
+        self.confirms = self._asks()
         """Whether a person has to be asked about any write."""
 
     async def batch(self, calls: object, *, approve: Approve | None = None, **options: Any) -> dict[str, Any]:
@@ -198,6 +198,27 @@ class Gate:
             found = self.catalogue(caller).find(tool)
         return found
 
+    def become(self, settings: Settings) -> None:
+        """Go by other settings from now on, without dropping a call.
+
+        A batch that has been planned goes on as planned. Sessions are opened anew only where the settings of how to
+        reach the upstream are others. The journal stays the one that it is.
+        """
+        before, self.settings = self.settings.upstreams, settings
+        self.switch.turn(settings.headgate.parallel)
+        self.recipes = Recipes(settings.recipes)
+        self._prefetch.obey(settings.prefetch)
+        self._upstreams.become(
+            {
+                name: (upstream.rules, None if _same_way(before.get(name), upstream) else opener_of(upstream))
+                for name, upstream in settings.upstreams.items()
+            }
+        )
+        self.confirms = self._asks()
+
+    def _asks(self) -> bool:
+        return self.settings.headgate.confirm_writes or self._upstreams.confirms
+
     def result(
         self, batch_id: str, call_id: str | None, page: Page, caller: Caller = OPERATOR
     ) -> dict[str, Any] | None:
@@ -314,10 +335,7 @@ async def open_gate(settings: Settings | str | Path) -> AsyncGenerator[Gate]:
     """
     if not isinstance(settings, Settings):
         settings = load_settings(Path(settings))
-    openers = {
-        name: (upstream.rules, _opener(upstream.target, upstream.rules))
-        for name, upstream in settings.upstreams.items()
-    }
+    openers = {name: (upstream.rules, opener_of(upstream)) for name, upstream in settings.upstreams.items()}
     async with keeping(settings.lock) as pins, gate_over(settings, openers, pins=pins) as gate:
         yield gate
 
@@ -357,7 +375,20 @@ def _journal(settings: Settings) -> Journal:
     return MemoryJournal() if place is None else JournalFile(place, settings.headgate.journal_arguments)
 
 
-def _opener(target: Target | EndpointsTarget, rules: UpstreamRules) -> Open:
+def _same_way(before: UpstreamSettings | None, now: UpstreamSettings) -> bool:
+    """Whether both are reached in the same way."""
+    return before is not None and _way_to(before) == _way_to(now)
+
+
+def _way_to(upstream: UpstreamSettings) -> tuple[object, ...]:
+    """Everything that an opener goes by."""
+    rules = upstream.rules
+    return upstream.target, rules.concurrency, rules.answer_limit, rules.replicas
+
+
+def opener_of(upstream: UpstreamSettings) -> Open:
+    """What opens sessions with an upstream."""
+    target, rules = upstream.target, upstream.rules
     match target:
         case StdioTarget():
             return stdio_opener(target, rules.answer_limit)

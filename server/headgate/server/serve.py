@@ -14,6 +14,7 @@ from headgate.server.gate import open_gate
 from headgate.server.log import set_up_log
 from headgate.server.mcp_server import initialization_options, mcp_server
 from headgate.server.recipe_faults import tell_of_faults
+from headgate.server.reload import reloading
 from headgate.server.settings import Settings
 from headgate.server.stdio import stdio_streams
 
@@ -30,7 +31,7 @@ async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
 async def _serve_stdin(settings: Settings) -> None:
     async with open_gate(settings) as gate, stdio_streams() as (reading, writing):
         server, changes = mcp_server(gate)
-        async with beside(changes.run()), beside(tell_of_faults(gate)):
+        async with beside(changes.run()), beside(tell_of_faults(gate)), reloading(gate):
             await server.run(reading, writing, initialization_options(server))
 
 

@@ -13,6 +13,7 @@ from headgate.server.gate import open_gate
 from headgate.server.http.server import HttpServer
 from headgate.server.log import set_up_log
 from headgate.server.recipe_faults import tell_of_faults
+from headgate.server.reload import reloading
 from headgate.server.serve import say_notices
 from headgate.server.settings import Settings
 
@@ -27,7 +28,7 @@ async def serve_http(settings: Settings, host: str, port: int, *, no_auth: bool,
     set_up_log(as_json=log_json)
     say_notices(settings)
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        async with open_gate(settings) as gate, beside(tell_of_faults(gate)):
+        async with open_gate(settings) as gate, beside(tell_of_faults(gate)), reloading(gate):
             server = HttpServer(gate, listener, no_auth=no_auth)
             logger.info("serving at %s", server.url)
             with _asked_by_signal(server.stop):
