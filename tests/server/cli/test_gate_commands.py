@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,3 +267,40 @@ def test_the_demo_is_reached_with_its_options(desk: Desk) -> None:
     ran = desk.run("demo", "--help")
     assert "--json" in ran.out
     assert "--svg FILE" in ran.out
+
+
+def test_a_probe_tells_whether_a_server_does_one_call_at_a_time(desk: Desk) -> None:
+    hostile = str(Path(__file__).parents[2] / "upstreams" / "hostile.py")
+    table = {
+        "command": sys.executable,
+        "args": ["-S", hostile],
+        "tools": {t: {"class": "read"} for t in ("late", "pid")},
+    }
+    write_config(desk.project, {"one": table, "four": {**table, "replicas": 4}})
+    calls = ('one__late={"s": 0.3}', 'four__late={"s": 0.3}', "one__pid", "one__die", "one__nothing")
+
+    ran = desk.start("check", "--connect", *(word for call in calls for word in ("--probe", call)))
+
+    one, four, *others = ran.out.splitlines()[-5:]
+    assert one.startswith("one__late: 4 calls at once took ")
+    assert one.endswith("as long as one: it does one call at a time, and replicas would let it do more")
+    assert four.startswith("four__late: 4 calls at once took ")
+    assert "one call at a time" not in four
+    assert others[0] == "one__pid: one call is answered too quickly to tell: probe with one that takes longer"
+    assert others[1] == "one__die: this is a write: probe with a read"
+    assert others[2].startswith("one__nothing: ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--probe", "one__late"), "--probe needs --connect"),
+        (("--connect", "--probe", "one__late={"), "write a probe as TOOL or TOOL="),
+        (("--connect", "--probe", "one__late=[1]"), "write a probe as TOOL or TOOL="),
+    ],
+)
+def test_a_probe_that_is_none_is_a_usage_error(desk: Desk, record: Record, argv: tuple[str, ...], said: str) -> None:
+    assert record
+    ran = desk.start("check", *argv)
+    assert ran.code == 2
+    assert said in ran.err

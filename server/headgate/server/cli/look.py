@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headgate.proxy.target import EndpointsTarget
+from headgate.server.cli.at_once import Probe, Probed, probed
 from headgate.server.cli.catalogue_view import rate
 from headgate.server.cli.display import waiting
 from headgate.server.cli.quiet import keep_log_quiet
@@ -51,20 +52,21 @@ class Seen:
     """What the upstreams' tools have against the recipes."""
     flagged: Sequence[Tool] = ()
     """Tools whose definitions an operator should look at."""
+    probed: Sequence[Probed] = ()
 
 
-def look(settings: Settings, *, reach: bool = False) -> Seen:
-    """Open every upstream, and wait until each is listed or has failed.
+def look(settings: Settings, *, reach: bool = False, probes: Sequence[Probe] = ()) -> Seen:
+    """Open every upstream, wait until each is listed or has failed, and make the calls of `probes`.
 
     With `reach`, one of plain HTTP endpoints, whose opening asks its server nothing, is connected to as well.
     """
     keep_log_quiet()
     count = len(settings.upstreams)
     with waiting(f"starting {count} upstream{'' if count == 1 else 's'}"):
-        return asyncio.run(_look(settings, reach=reach))
+        return asyncio.run(_look(settings, probes, reach=reach))
 
 
-async def _look(settings: Settings, *, reach: bool) -> Seen:
+async def _look(settings: Settings, probes: Sequence[Probe], *, reach: bool) -> Seen:
     async with open_gate(settings) as gate:
         async with asyncio.TaskGroup() as tasks:
             asked = {name: tasks.create_task(_unreachable(settings, name)) for name in settings.upstreams if reach}
@@ -84,7 +86,8 @@ async def _look(settings: Settings, *, reach: bool) -> Seen:
         catalogue = gate.catalogue()
         tools = (*catalogue.tools, *gate.recipes.tools(catalogue))
         flagged = [tool for tool in catalogue.tools if tool.flag is not None]
-        return Seen(tools, upstreams, gate.recipes.faults(catalogue), flagged)
+        found = [await probed(gate, probe) for probe in probes]
+        return Seen(tools, upstreams, gate.recipes.faults(catalogue), flagged, found)
 
 
 async def _unreachable(settings: Settings, name: str) -> str | None:

@@ -17,18 +17,30 @@ if TYPE_CHECKING:
 @click.option(
     "--connect", is_flag=True, help="Start and ask every upstream too. Exit 1 if one fails, or a recipe does not fit."
 )
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="TOOL={…}",
+    help="With --connect: make this read alone and several times at once, and tell if its server does one at a time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(*, connect: bool, as_json: bool) -> int:
+def check(*, connect: bool, probes: tuple[str, ...], as_json: bool) -> int:
     """Check headgate.toml; with --connect its upstreams too."""
+    if probes and not connect:
+        raise click.UsageError("--probe needs --connect")
     settings = chosen_settings()
-    seen = _connected(settings) if connect else None
+    seen = _connected(settings, probes) if connect else None
     upstreams, faults = (None, ()) if seen is None else (seen.upstreams, seen.faults)
     failed = bool(faults) or any(upstream.state != "ready" for upstream in upstreams or ())
     if as_json:
         told = list(settings.upstreams) if upstreams is None else [upstream.as_json() for upstream in upstreams]
         recipes = {"recipes": list(settings.recipes), "faults": faults} if settings.recipes else {}
         flags = {} if seen is None else {"flags": {tool.qualified: flag_of(tool) for tool in seen.flagged}}
-        echo_json({"config": settings.source, "notices": settings.notices, "upstreams": told} | recipes | flags)
+        probed = {"probes": [each.as_json() for each in seen.probed]} if seen is not None and probes else {}
+        echo_json(
+            {"config": settings.source, "notices": settings.notices, "upstreams": told} | recipes | flags | probed
+        )
         return int(failed)
     click.echo(f"{settings.source}: ok, {_counted(settings)}")
     for notice in settings.notices:
@@ -41,6 +53,8 @@ def check(*, connect: bool, as_json: bool) -> int:
             echo_rows(rows)
     for tool in () if seen is None else seen.flagged:
         click.echo(plain(f"{tool.qualified}: {flag_of(tool)}"))
+    for each in () if seen is None else seen.probed:
+        click.echo(plain(f"{each.tool}: {each.said}"))
     for fault in faults:
         click.echo(plain(fault))
     return int(failed)
@@ -52,7 +66,12 @@ def _counted(settings: Settings) -> str:
     return ", ".join(named if settings.recipes else named[:1])
 
 
-def _connected(settings: Settings) -> "Seen":
-    from headgate.server.cli.look import look  # noqa: PLC0415 - a plain check needs no gate
+def _connected(settings: Settings, probes: tuple[str, ...]) -> "Seen":
+    from headgate.server.cli.at_once import Probe, ProbeError  # noqa: PLC0415 - a plain check needs no gate
+    from headgate.server.cli.look import look  # noqa: PLC0415
 
-    return look(settings, reach=True)
+    try:
+        read = [Probe.read(probe) for probe in probes]
+    except ProbeError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    return look(settings, reach=True, probes=read)
