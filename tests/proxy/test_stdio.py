@@ -257,8 +257,8 @@ async def test_what_the_child_asks_is_answered_a_ping_and_refused_everything_els
         answers = {one["id"]: one for one in (await data_of(connection, "ask"))["answers"]}
         assert answers.pop("ping")["result"] == {}
         assert {name: answer["error"]["code"] for name, answer in answers.items()} == {
-            "sampling/createMessage": -32602,
-            "elicitation/create": -32602,
+            "sampling/createMessage": -32600,
+            "elicitation/create": -32600,
             "roots/list": -32600,
             "no/such/method": -32601,
         }

@@ -1,12 +1,16 @@
 """One call on its way, as every wrapper of that way sees it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.journal.journal import Intent
 from headgate.tools.catalogue import Tool
+
+if TYPE_CHECKING:
+    from headgate.proxy.client import Client
 
 
 @dataclass(slots=True)
@@ -70,6 +74,12 @@ class Attempt:
     """When its batch ends, on the event loop's time: by then it must have gone out."""
     asker: Hashable = None
     """Who asks for it: the calls of one asker take turns with those of others. A call without one is on its own."""
+    client: "Client | None" = None
+    """Whom the upstream may ask and tell something while it is under way; `None` where there is nobody."""
+    input: Mapping[str, Any] | None = None
+    """What goes with it where the upstream had asked for input before: the answers, and the state that it gave."""
+    clock: asyncio.Timeout | None = None
+    """What ends it, once it is on its way."""
 
     @property
     def queued_s(self) -> float:

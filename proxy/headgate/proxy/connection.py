@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from headgate.tools.outcome import ErrorCode, Failure
 from headgate.tools.rules import ToolClass
+
+if TYPE_CHECKING:
+    from headgate.proxy.client import Client
 
 MAX_ANSWER = 8_000_000
 """Bytes of one message of an upstream, decompressed, unless the operator says otherwise. More is not taken in."""
@@ -60,9 +63,11 @@ _MAY_HAVE_BEEN_APPLIED = "It may have been applied: check with a read before sen
 class AnsweredWithErrorError(CallFailedError):
     """The upstream answered the call, with a protocol error: it is known not to be running."""
 
-    def __init__(self, message: str) -> None:
-        """`message` is the upstream's own, made presentable."""
+    def __init__(self, message: str, rpc_code: int = -32603, data: object = None) -> None:
+        """`message` is the upstream's own, made presentable; `rpc_code` and `data` are its error's."""
         super().__init__("UPSTREAM_ERROR", message, sent=False)
+        self.rpc_code = rpc_code
+        self.data = data
 
 
 class TurnedAwayError(CallFailedError):
@@ -124,10 +129,14 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What an opener is told: who is asking, and whom to tell that the upstream's tools have changed."""
+    """What an opener is told: who is asking, and whom to tell of what concerns no single request."""
 
     upstream: str
     tools_changed: Callable[[], None]
+    news: Callable[[str, Mapping[str, Any]], None] = lambda _method, _params: None
+    """Takes other notifications of what the upstream offers: method and params."""
+    anyone: "Callable[[], Client | None]" = lambda: None
+    """Gives the only client there is, where there is only one: for what the upstream asks outside of any request."""
 
 
 Open = Callable[[Opening], AbstractAsyncContextManager[Connection]]

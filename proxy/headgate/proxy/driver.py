@@ -11,6 +11,7 @@ from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import Capacity
+from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError
 from headgate.tools.filling import CheckArguments
 from headgate.tools.keys import item_key
@@ -35,6 +36,8 @@ class Driver:
         self.ended_at: float | None = None
         self.on_progress: Callable[[], None] | None = None
         """Told whenever calls have ended."""
+        self.client: Client | None = None
+        """Whom the upstreams of its calls may ask and tell something."""
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
@@ -141,6 +144,7 @@ class Driver:
             self._caps_of(step),
             self._loop.time(),
             deadline=self._ends_at,
+            client=self.client,
             key=None if step.call.idempotency_key is None else item_key(step.call.idempotency_key, item),
             asker=self._reads,
         )

@@ -23,7 +23,12 @@ Key = tuple[str, float, str, bytes]
 
 
 def key_of(attempt: Attempt) -> Key | None:
-    """What identical calls have in common; `None` for arguments that are not plain JSON, which are never merged."""
+    """What identical calls have in common; `None` for what is never merged.
+
+    That is a call that brings the answers to its upstream's questions, and arguments that are not plain JSON.
+    """
+    if attempt.input is not None:
+        return None
     try:
         arguments = orjson.dumps(attempt.arguments, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # orjson's own error is one

@@ -42,10 +42,11 @@ def http_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_AN
         async with client_of(target, concurrency) as client, anyio.create_task_group() as tasks:
             line = Streamable(client, target.url, tasks, answer_limit)
             try:
-                async with negotiated(line, opening, secrets) as (_, meta):
+                async with negotiated(line, opening, secrets) as (session, meta):
                     if meta is None:
                         tasks.start_soon(line.listen, opening.tools_changed)
-                    yield SessionConnection(_sender(line, modern=meta is not None), line.closed, meta, secrets)
+                    send = _sender(line, modern=meta is not None)
+                    yield SessionConnection(send, line.closed, meta, secrets, session)
             finally:
                 line.close("headgate has closed the session")
                 await line.say_goodbye()

@@ -85,6 +85,7 @@ class _Way:
         loop = asyncio.get_running_loop()
         began_at = attempt.started_at = loop.time()
         clock = asyncio.timeout_at(began_at + attempt.timeout_s)
+        attempt.clock = clock
         seen = False
         try:
             async with clock:

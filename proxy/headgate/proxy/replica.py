@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.passing import Passing
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,11 @@ Listed = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
 class Replica:
     """Run `run` in one task."""
 
-    def __init__(self, upstream: str, open_session: Open, listed: Listed, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, upstream: str, open_session: Open, listed: Listed, changed: Callable[[], None], passing: Passing
+    ) -> None:
         """`changed` is told whenever `state` or the list of tools is another."""
+        self._passing = passing
         self.state: State = "starting"
         self.reason: str | None = None
         """Why it is not ready, as a sentence without secrets."""
@@ -100,13 +104,18 @@ class Replica:
     async def _one_session(self, opened_at: float) -> str:
         """Open a session and keep its listing current; the reason of its end."""
         try:
-            async with self._open(Opening(self._upstream, self._stale.set)) as connection:
+            opening = Opening(self._upstream, self._stale.set, self._passing.news, self._passing.anyone)
+            async with self._open(opening) as connection:
                 await self._list(connection)
                 self._was_ready = True
                 self.ready_after_s = asyncio.get_running_loop().time() - opened_at
                 self.connection = connection
                 self._become("ready", None)
-                return await self._until_closed(connection)
+                try:
+                    await self._passing.begin(connection)
+                    return await self._until_closed(connection)
+                finally:
+                    self._passing.end(connection)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -11,13 +11,15 @@ from typing import Any, Protocol, cast
 import anyio
 import mcp_types as types
 from mcp.client.session import ClientSession
-from mcp.client.subscriptions import listen
 from mcp.shared.dispatcher import Dispatcher
 from mcp.shared.exceptions import MCPError
 from mcp.shared.transport_context import TransportContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from headgate.proxy.attempt import Attempt
+from headgate.proxy.client import Client
+from headgate.proxy.client_session import Session
 from headgate.proxy.connection import (
     AnsweredWithErrorError,
     CallFailedError,
@@ -26,6 +28,7 @@ from headgate.proxy.connection import (
     TakenBackError,
     UnavailableError,
 )
+from headgate.proxy.news import listen_for_changes, listen_for_updates
 from headgate.proxy.redact import redacted
 from headgate.proxy.rpc import LineClosedError
 from headgate.tools.result import presentable
@@ -37,12 +40,10 @@ PROBE_S = 3.0
 """How long an upstream may take over `server/discover`; one that ignores it is of the handshake era."""
 HANDSHAKE_S = 120.0
 """How long it may take over `initialize`: a command such as `npx` may first have to download the server."""
-_LISTEN_AGAIN_S, _LONGEST_S = 1.0, 60.0
-"""How long to wait before listening for changes again, at first and at most."""
 MAX_PAGES = 100
-"""Pages of one tools/list: an upstream that pages for ever ends here."""
-MAX_TOOLS = 10_000
-"""Tools of one upstream."""
+"""Pages of one list: an upstream that pages for ever ends here."""
+MAX_LISTED = 10_000
+"""Things of one kind that one upstream lists."""
 
 
 class Send(Protocol):
@@ -65,6 +66,8 @@ class SessionConnection:
     """What each request carries in the era without sessions; `None` in the handshake era."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """What must not be shown, should the upstream's own words hold it."""
+    session: "Session | None" = None
+    """What there is to the session beside requests and answers; `None` where there is nothing."""
 
     async def call_tool(
         self,
@@ -82,8 +85,64 @@ class SessionConnection:
             params["_meta"] = self.meta
         return await self.send("tools/call", params, headers)
 
+    async def call_for(self, client: Client, attempt: Attempt, input_: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a call, with the input that was required, that has somebody whom to ask and tell something."""
+        params = {"name": attempt.tool.name, "arguments": attempt.arguments, **(attempt.input or {}), **input_}
+        return await self.request("tools/call", params, client, meta=attempt.meta, headers=attempt.headers)
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        client: Client,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        """Send any request on behalf of `client`, with `meta` added to its `_meta`.
+
+        Raises:
+            CallFailedError: There is no result, and why.
+
+        """
+        if self.session is None:
+            raise CallFailedError("UPSTREAM_ERROR", f"the upstream does not know {method}", sent=False)
+        with self.session.traffic.on_behalf_of(client, self.meta) as own:
+            shown = {**own, **(meta or {})}
+            return await self.send(method, {**params, "_meta": shown} if shown else {**params}, headers)
+
+    def offers(self, what: str) -> bool:
+        """Whether the upstream says that it has the capability `what`."""
+        return self.session is not None and self.session.offers(what)
+
+    async def subscribe(self, uri: str, client: Client, *, wanted: bool = True) -> None:
+        """Have the upstream tell of updates of the resource `uri`, or no more.
+
+        Raises:
+            CallFailedError: It does not.
+
+        """
+        if self.session is not None and self.meta is not None:
+            await self.session.wanted.want(uri, wanted=wanted)
+        else:
+            await self.request("resources/subscribe" if wanted else "resources/unsubscribe", {"uri": uri}, client)
+
+    async def tell(self, method: str) -> None:
+        """Send a notification without params, where the era has it."""
+        if self.session is not None and self.meta is None:
+            await self.session.notify(method)
+
     async def list_tools(self) -> Sequence[Mapping[str, Any]]:
         """Every page of tools/list."""
+        return await self.list("tools/list", "tools", "name")
+
+    async def list(self, method: str, key: str, identity: str) -> Sequence[Mapping[str, Any]]:
+        """Every page of a list: what stands under `key` in the answers to `method`, each once by its `identity`.
+
+        Raises:
+            CallFailedError: The upstream did not answer, or not with a list.
+
+        """
         found: list[Mapping[str, Any]] = []
         names: set[object] = set()
         seen: set[str] = set()
@@ -93,25 +152,25 @@ class SessionConnection:
             if self.meta is not None:
                 params["_meta"] = self.meta
             try:
-                page = await self.send("tools/list", params)
+                page = await self.send(method, params)
             except AnsweredWithErrorError as refused:
                 words = redacted(str(refused), self.secrets)
-                raise CallFailedError("UPSTREAM_ERROR", f"it does not list its tools: {words}", sent=True) from None
+                raise CallFailedError("UPSTREAM_ERROR", f"it does not list its {key}: {words}", sent=True) from None
             except TakenBackError:
                 raise asyncio.CancelledError from None
-            tools = page.get("tools")
-            if not isinstance(tools, list):
-                raise CallFailedError("UPSTREAM_ERROR", "its answer to tools/list holds no list of tools", sent=True)
-            new = [tool for tool in _definitions(cast("list[object]", tools)) if tool["name"] not in names]
+            listed = page.get(key)
+            if not isinstance(listed, list):
+                raise CallFailedError("UPSTREAM_ERROR", f"its answer to {method} holds no list of {key}", sent=True)
+            new = [it for it in _definitions(cast("list[object]", listed), identity) if it[identity] not in names]
             found += new
-            names.update(tool["name"] for tool in new)
+            names.update(it[identity] for it in new)
             cursor = page.get("nextCursor")
-            if not isinstance(cursor, str) or cursor in seen or (tools and not new):
+            if not isinstance(cursor, str) or cursor in seen or (listed and not new):
                 return found
             seen.add(cursor)
-            if len(found) > MAX_TOOLS:
+            if len(found) > MAX_LISTED:
                 break
-        logger.warning("a list of tools goes on and on: the first %d count", len(found))
+        logger.warning("a list of %s goes on and on: the first %d count", key, len(found))
         return found
 
     async def closed(self) -> str:
@@ -119,13 +178,13 @@ class SessionConnection:
         return await self.ended()
 
 
-def _definitions(listed: Sequence[object]) -> Iterator[Mapping[str, Any]]:
-    """Those of the entries that are tools with a name."""
+def _definitions(listed: Sequence[object], identity: str) -> Iterator[Mapping[str, Any]]:
+    """Those of the entries that have what identifies them."""
     for entry in listed:
         if isinstance(entry, dict):
-            tool = cast("dict[str, Any]", entry)
-            if isinstance(tool.get("name"), str):
-                yield tool
+            definition = cast("dict[str, Any]", entry)
+            if isinstance(definition.get(identity), str):
+                yield definition
 
 
 @dataclass(slots=True)
@@ -142,24 +201,20 @@ async def negotiated(
     opening: Opening,
     secrets: frozenset[str] = frozenset(),
     known: KnownEra | None = None,
-) -> AsyncGenerator[tuple[ClientSession, Mapping[str, Any] | None]]:
+) -> AsyncGenerator[tuple[Session, Mapping[str, Any] | None]]:
     """A session over `dispatcher` that speaks the newest era the upstream knows, and its per-request `_meta`.
 
     Raises:
         UnavailableError: The upstream does not answer, or shares no protocol version.
 
     """
-
-    async def on_message(message: object) -> None:
-        if isinstance(message, types.ToolListChangedNotification):
-            opening.tools_changed()
-
     client_info = types.Implementation(name=CLIENT_NAME, version=_version())
-    async with ClientSession(dispatcher=dispatcher, client_info=client_info, message_handler=on_message) as session:
+    async with Session(dispatcher, opening, client_info) as session:
         await _agree_on_an_era(session, secrets, known or KnownEra())
         async with anyio.create_task_group() as tasks:
             if session.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                tasks.start_soon(_watch_tools, session, opening)
+                tasks.start_soon(listen_for_changes, session, opening)
+                tasks.start_soon(listen_for_updates, session, opening, session.wanted)
             yield session, _meta_of(session, client_info)
             tasks.cancel_scope.cancel()
 
@@ -193,29 +248,6 @@ async def _initialize(session: ClientSession) -> None:
         await session.discover()
 
 
-async def _watch_tools(session: ClientSession, opening: Opening) -> None:
-    """Ask for tools/list_changed where the era has no notifications of its own accord. Not all upstreams offer it.
-
-    A stream that is lost is opened again, and what may have changed meanwhile is looked at.
-    """
-    wait_s = _LISTEN_AGAIN_S
-    offered = False
-    while True:
-        try:
-            async with listen(session, tools_list_changed=True) as changes:
-                offered = True
-                async for _ in changes:
-                    wait_s = _LISTEN_AGAIN_S
-                    opening.tools_changed()
-        except Exception as broken:  # noqa: BLE001 - without news of changes the upstream is as good as with them
-            logger.debug('upstream "%s" tells of no changes (%s)', opening.upstream, type(broken).__name__)
-            if not offered:
-                return
-        await asyncio.sleep(wait_s)
-        wait_s = min(wait_s * 2, _LONGEST_S)
-        opening.tools_changed()
-
-
 def _meta_of(session: ClientSession, client_info: types.Implementation) -> Mapping[str, Any] | None:
     version = session.protocol_version
     if version not in MODERN_PROTOCOL_VERSIONS:
@@ -240,7 +272,7 @@ def line_closed(closed: LineClosedError) -> CallFailedError:
 def answered_with_error(error: MCPError, secrets: frozenset[str] = frozenset()) -> CallFailedError:
     """The failure of a call that the upstream answered with a protocol error, without `secrets`."""
     words = redacted(presentable(error.error.message), secrets)
-    return AnsweredWithErrorError(words or "the upstream answered with an error")
+    return AnsweredWithErrorError(words or "the upstream answered with an error", error.error.code, error.error.data)
 
 
 def _version() -> str:

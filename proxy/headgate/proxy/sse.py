@@ -41,8 +41,8 @@ def sse_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANS
             line.post_to = await tasks.start(line.listen, target.url)
             rpc.write = line.write
             try:
-                async with negotiated(rpc, opening, secrets) as (_, meta):
-                    yield SessionConnection(line.send, rpc.closed, meta, secrets)
+                async with negotiated(rpc, opening, secrets) as (session, meta):
+                    yield SessionConnection(line.send, rpc.closed, meta, secrets, session)
             finally:
                 rpc.close("headgate has closed the session")
                 tasks.cancel_scope.cancel()

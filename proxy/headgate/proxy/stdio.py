@@ -28,8 +28,8 @@ def stdio_opener(target: StdioTarget, max_line: int = MAX_LINE) -> Open:
             rpc.write, rpc.take_back = child.write, child.take_back
             line = _Line(rpc, child, secrets)
             try:
-                async with negotiated(rpc, opening, secrets, known) as (_, meta):
-                    yield SessionConnection(line.send, rpc.closed, meta, secrets)
+                async with negotiated(rpc, opening, secrets, known) as (session, meta):
+                    yield SessionConnection(line.send, rpc.closed, meta, secrets, session)
             finally:
                 rpc.close("headgate has closed the session")
 

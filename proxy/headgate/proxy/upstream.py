@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
+from headgate.proxy.client import PatientClient
 from headgate.proxy.connection import (
     CallFailedError,
     Connection,
@@ -20,9 +21,12 @@ from headgate.proxy.connection import (
 from headgate.proxy.examine import examine
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
+from headgate.proxy.passing import Passing
 from headgate.proxy.path import call_path
 from headgate.proxy.pins import Examined, Pins
 from headgate.proxy.replica import Replica, State
+from headgate.proxy.rounds import to_the_end
+from headgate.proxy.session import SessionConnection
 from headgate.tools.breaker import Circuit
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
@@ -64,6 +68,7 @@ class Upstream:
         `pins` know what the tools were; without any, that is known for as long as this lives.
         """
         self.name = name
+        self.passing = Passing(name, lambda: self.rules.every_tool.timeout_s, self._connected)
         self._pins = pins or Pins()
         self.rules = rules
         self._limits = Limits(rules, name)
@@ -159,7 +164,7 @@ class Upstream:
             self._own(self._tasks, self._coming)
 
     def _replicas_of(self, open_session: Open, count: int) -> list[Replica]:
-        return [Replica(self.name, open_session, self._list, self._weigh) for _ in range(count)]
+        return [Replica(self.name, open_session, self._list, self._weigh, self.passing) for _ in range(count)]
 
     def _own(self, tasks: asyncio.TaskGroup, replicas: Iterable[Replica]) -> None:
         for replica in replicas:
@@ -232,17 +237,19 @@ class Upstream:
             replica.turn_away_from(connection, str(gone))
         return await self._send_to(*await self._ready(), attempt)
 
-    @staticmethod
-    async def _send_to(replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
+    async def _send_to(self, replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
         attempt.sent = True
         replica.took_on()
         try:
-            return await _sent_over(connection, attempt)
+            return self.passing.noted(await _sent_over(connection, attempt))
         except TakenBackError:
             attempt.sent = False
             raise asyncio.CancelledError from None
         finally:
             replica.done_with()
+
+    async def _connected(self) -> Connection:
+        return (await self._ready())[1]
 
     async def _ready(self) -> tuple[Replica, Connection]:
         while True:
@@ -264,6 +271,9 @@ class Upstream:
 
 
 async def _sent_over(connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
+    if attempt.client is not None and isinstance(connection, SessionConnection):
+        client = PatientClient(attempt.client, attempt)
+        return await to_the_end(lambda more: connection.call_for(client, attempt, more), client)
     if attempt.meta is None and attempt.headers is None:
         return await connection.call_tool(attempt.tool.name, attempt.arguments)
     return await connection.call_tool(attempt.tool.name, attempt.arguments, meta=attempt.meta, headers=attempt.headers)

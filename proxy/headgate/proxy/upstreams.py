@@ -10,6 +10,7 @@ from headgate.proxy.arguments import ArgumentChecker
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.journal.journaled import Writes
+from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.pins import Pins
 from headgate.proxy.upstream import Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
@@ -29,6 +30,7 @@ class Upstreams:
 
         Without `pins`, definitions are pinned for as long as this lives.
         """
+        self.clients = Clients()
         self._writes = writes
         self._pins = pins or Pins()
         self._pins.replaced = self._relist
@@ -87,7 +89,9 @@ class Upstreams:
         self._relist()
 
     def _made(self, name: str, rules: UpstreamRules, open_session: Open) -> Upstream:
-        return Upstream(name, rules, open_session, self._relist, self._writes, self._pins)
+        upstream = Upstream(name, rules, open_session, self._relist, self._writes, self._pins)
+        upstream.passing.clients = self.clients
+        return upstream
 
     async def _retire(self, upstream: Upstream) -> None:
         await upstream.idle()
@@ -113,6 +117,10 @@ class Upstreams:
             words = f'upstream "{attempt.tool.upstream}" is not configured any more'
             raise CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False)
         return await upstream.call(attempt)
+
+    def passings(self) -> tuple[Passing, ...]:
+        """The ways of everything but calls, in the order of the settings."""
+        return tuple(upstream.passing for upstream in self._upstreams.values())
 
     def check_arguments(self, tool: Tool, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with a call's arguments."""

@@ -1,7 +1,8 @@
 """Who calls: the operator, who may do everything, or one of several tenants, who know nothing of each other."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from headgate.proxy.attempt import CallPath
 from headgate.proxy.pace import Pace
@@ -9,6 +10,9 @@ from headgate.proxy.principal import on_behalf_of
 from headgate.server.settings.serve import Allowed, TenantSettings
 from headgate.tools.catalogue import Catalogue
 from headgate.tools.names import matches
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
 
 KEPT_CALLERS = 10_000
 """Callers known by an authorization server only, whose pace we remember; the longest unseen goes first."""
@@ -51,6 +55,10 @@ class Caller:
 
 OPERATOR = Caller("")
 """Whoever started headgate, or may reach it without a token."""
+
+
+CallerOf = Callable[["ServerRequestContext[Any, Any]"], Caller]
+"""Says on whose behalf a request is made."""
 
 
 class Callers:

@@ -1,64 +1,90 @@
-"""Telling clients that the list of tools is another: by notification in one era, by subscription in the next."""
+"""Telling clients that a list is another: by notification in one era, by subscription in the next."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mcp.server.context import ServerRequestContext
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import ListenHandler, SubscriptionBus, ToolsListChanged
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.server.subscriptions import (
+    PromptsListChanged,
+    ResourcesListChanged,
+    ServerEvent,
+    SubscriptionBus,
+    ToolsListChanged,
+)
 
 from headgate.server.gate import Gate
+from headgate.server.passing.handlers import Passed
 
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.2
 """Upstreams that come up one after another are told of together."""
 
+_Tell = Callable[[ServerSession], Awaitable[None]]
+_LISTS: Mapping[str, tuple[ServerEvent, _Tell]] = {
+    "notifications/tools/list_changed": (ToolsListChanged(), ServerSession.send_tool_list_changed),
+    "notifications/prompts/list_changed": (PromptsListChanged(), ServerSession.send_prompt_list_changed),
+    "notifications/resources/list_changed": (ResourcesListChanged(), ServerSession.send_resource_list_changed),
+}
+
 
 class Changes:
     """Run `run` beside the server."""
 
-    def __init__(self, gate: Gate, bus: SubscriptionBus, listening: ListenHandler) -> None:
-        """Nobody is told before `run`; `listening` has the subscriptions to `bus`."""
-        self._listening = listening
+    def __init__(self, gate: Gate, bus: SubscriptionBus, passed: Passed) -> None:
+        """Nobody is told before `run`."""
         self._gate = gate
         self._bus = bus
-        self._changed = asyncio.Event()
-        self._latest: ServerSession | None = None
-
-    def note(self, ctx: ServerRequestContext[Any, Any]) -> None:
-        """Remember the way to the client. In the newer era clients subscribe instead.
-
-        The SDK makes a session object for each request; that of the latest reaches the same client.
-        """
-        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            self._latest = ctx.session
+        self._passed = passed
+        self._news = asyncio.Event()
+        self._changed: set[str] = set()
+        self._updated: dict[str, Mapping[str, Any]] = {}
 
     def close(self) -> None:
         """End the subscriptions, each with its answer: they would hold up an orderly end for ever."""
-        self._listening.close()
+        self._passed.close()
 
     async def run(self) -> None:
         """Tell of changes, until cancelled."""
-        if self._gate.settings.headgate.expose == "batch" and not self._gate.recipes:
-            return  # nothing that is listed depends on an upstream
-        unwatch = self._gate.watch(self._changed.set)
+        unwatch = self._gate.watch(self._tools_changed)
+        self._gate.clients.news = self._take
+        self._gate.clients.anyone = self._passed.anyone
         try:
             while True:
-                await self._changed.wait()
-                await asyncio.sleep(GATHER_S)
-                self._changed.clear()
-                await self._bus.publish(ToolsListChanged())
-                if self._latest is not None:
-                    await self._tell(self._latest)
+                await self._news.wait()
+                if self._changed:
+                    await asyncio.sleep(GATHER_S)
+                self._news.clear()
+                changed, self._changed = self._changed, set()
+                updated, self._updated = self._updated, {}
+                for method in changed:
+                    await self._tell(*_LISTS[method])
+                for params in updated.values():
+                    await self._passed.updated(params)
         finally:
             unwatch()
+            self._passed.desk.close()
 
-    async def _tell(self, session: ServerSession) -> None:
-        try:
-            async with asyncio.timeout(1):
-                await session.send_tool_list_changed()
-        except Exception:  # noqa: BLE001 - a client that has gone need not be told
-            self._latest = None
+    def _tools_changed(self) -> None:
+        if self._gate.settings.headgate.expose == "batch" and not self._gate.recipes:
+            return  # no tool that is listed depends on an upstream
+        self._changed.add("notifications/tools/list_changed")
+        self._news.set()
+
+    def _take(self, _upstream: str, method: str, params: Mapping[str, Any]) -> None:
+        if method in _LISTS:
+            self._changed.add(method)
+        else:
+            self._updated[str(params.get("uri"))] = params
+        self._news.set()
+
+    async def _tell(self, event: ServerEvent, tell: _Tell) -> None:
+        await self._bus.publish(event)
+        for seat in self._passed.desk.seats.taken():
+            try:
+                async with asyncio.timeout(1):
+                    await tell(seat.session)
+            except Exception as broken:  # noqa: BLE001 - a client that has gone need not be told
+                logger.debug("a client was not told of a change (%s)", type(broken).__name__)

@@ -15,12 +15,10 @@ _LEFT_OUT = {"type": "text", "text": "(content of a kind that MCP does not know 
 _NOT_A_RESULT = "UPSTREAM_ERROR: its answer is not one that MCP knows"
 
 
-def is_listable(definition: Mapping[str, Any]) -> bool:
-    """Whether a tool's definition can stand in tools/list, in either era."""
-    listed = {"tools": [definition], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
-    return all(
-        _is_valid("tools/list", version, listed) for version in (LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION)
-    )
+def is_listable(definition: Mapping[str, Any], method: str = "tools/list", key: str = "tools") -> bool:
+    """Whether a definition can stand in a list, in either era: under `key` in the answer to `method`."""
+    listed = {key: [definition], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    return all(is_valid(method, version, listed) for version in (LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION))
 
 
 def fitted(result: dict[str, Any], version: str) -> dict[str, Any]:
@@ -40,6 +38,13 @@ def fitted(result: dict[str, Any], version: str) -> dict[str, Any]:
     return result
 
 
+def is_question(method: str, version: str, result: Mapping[str, Any]) -> bool:
+    """Whether `result` asks for input in a way that a client of `version` can answer."""
+    if version not in MODERN_PROTOCOL_VERSIONS or not (result.get("inputRequests") or result.get("requestState")):
+        return False
+    return is_valid(method, version, result)
+
+
 def _failed(text: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
@@ -53,10 +58,11 @@ def _is_text(block: object) -> bool:
 
 def _fits(block: object) -> bool:
     # The newer era's own check takes whatever it does not know, and drops it.
-    return _is_text(block) or _is_valid("tools/call", LATEST_HANDSHAKE_VERSION, {"content": [block]})
+    return _is_text(block) or is_valid("tools/call", LATEST_HANDSHAKE_VERSION, {"content": [block]})
 
 
-def _is_valid(method: str, version: str, result: Mapping[str, Any]) -> bool:
+def is_valid(method: str, version: str, result: Mapping[str, Any]) -> bool:
+    """Whether `result` is one that a client of `version` takes as the answer to `method`."""
     try:
         validate_server_result(method, version, result)
     except ValidationError:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from headgate.proxy.attempt import Attempt
+from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.driver import Driver
 from headgate.proxy.journal.journal import Journal
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.journal.later import JournalFile
 from headgate.proxy.journal.memory import MemoryJournal
+from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.pins import Pins
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.stdio import stdio_opener
@@ -89,11 +91,13 @@ class Gate:
         faults: Mapping[str, Failure] | None = None,
         to_the_end: bool = False,
         caller: Caller = OPERATOR,
+        client: Client | None = None,
     ) -> BatchRun:
         """Run a request, or a batch that is one already, until it has ended or its reply has to go out.
 
         What is unfinished then goes on; with `to_the_end` the reply waits for it. A person is asked first where a write
-        of it needs that. `faults` says of calls, by id, why they cannot be made.
+        of it needs that. `faults` says of calls, by id, why they cannot be made. The upstreams of its calls may ask and
+        tell `client` something.
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
@@ -106,6 +110,7 @@ class Gate:
             plan = await approved(plan, approve, every_write=self.settings.headgate.confirm_writes)
         path = caller.path(self._upstreams.call)
         driver = Driver(plan, self._upstreams.check_arguments, path, self.settings.headgate.read_concurrency)
+        driver.client = client
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
         batch_id = new_batch_id()
@@ -129,9 +134,18 @@ class Gate:
         return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
 
     async def call(
-        self, tool: str, arguments: Mapping[str, Any], *, approve: Approve | None = None, caller: Caller = OPERATOR
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        approve: Approve | None = None,
+        client: Client | None = None,
+        caller: Caller = OPERATOR,
+        required: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         """Make one call of `tool`, by any of its names; the upstream's own `tools/call` result.
+
+        The upstream may ask and tell `client` something; `required` is the input that it has asked for before.
 
         Raises:
             CallFailedError: There is no result, and why.
@@ -144,7 +158,8 @@ class Gate:
             await approve_call(found, arguments, approve, every_write=self.settings.headgate.confirm_writes)
         if self.settings.prefetch:
             self._prefetch.called(found, arguments, caller.principal)
-        attempt = Attempt(found, arguments, found.rules.timeout_s, (), asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        attempt = Attempt(found, arguments, found.rules.timeout_s, (), now, client=client, input=required)
         return await caller.path(self._upstreams.call)(attempt)
 
     async def answer_openai(self, message: object, *, approve: Approve | None = None) -> list[dict[str, Any]]:
@@ -252,6 +267,15 @@ class Gate:
     def upstreams(self) -> tuple[UpstreamState, ...]:
         """The state of each upstream right now."""
         return self._upstreams.states()
+
+    def passings(self) -> tuple[Passing, ...]:
+        """The ways of everything but calls to the upstreams, in the order of the settings."""
+        return self._upstreams.passings()
+
+    @property
+    def clients(self) -> Clients:
+        """To be filled in by whoever serves clients."""
+        return self._upstreams.clients
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` whenever the catalogue is another; returns what ends that."""

@@ -4,7 +4,7 @@ The SDK's low-level server validates nothing and lets texts of exceptions out, s
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, cast
@@ -13,15 +13,21 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import InMemorySubscriptionBus
+from mcp.shared.exceptions import MCPError
 
-from headgate.proxy.connection import CallFailedError
-from headgate.server.callers import OPERATOR, Caller
+from headgate.proxy.client import Client
+from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError
+from headgate.proxy.rounds import requires_input
+from headgate.server.approval import Approve
+from headgate.server.callers import OPERATOR, Caller, CallerOf
 from headgate.server.changes import Changes
-from headgate.server.elicit import Elicitor, InputNeededError
-from headgate.server.fit import fitted, is_listable
+from headgate.server.elicit import Elicitor, InputNeededError, allowed, is_own
+from headgate.server.fit import fitted, is_listable, is_question
 from headgate.server.gate import Gate
 from headgate.server.own_calls import OWN_CALLS, Asking, BadRequestError, OwnCall, recipe_call
+from headgate.server.passing.desk import Desk
+from headgate.server.passing.handlers import COMPLETE, NOT_CACHED, Passed, protocol_error
 from headgate.server.progress import Beat, wants_progress
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
@@ -31,14 +37,6 @@ logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
-# What the newer era asks of every result, and of every list; the SDK takes it out again for the older one.
-_COMPLETE: dict[str, Any] = {"resultType": "complete"}
-_NOT_CACHED: dict[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
-
-
-CallerOf = Callable[[Context], Caller]
-"""Says on whose behalf a request is made."""
-
 
 def _operator(_ctx: Context) -> Caller:
     return OPERATOR
@@ -47,9 +45,8 @@ def _operator(_ctx: Context) -> Caller:
 def mcp_server(gate: Gate, caller_of: CallerOf = _operator) -> tuple[Server[Any], Changes]:
     """The server in front of `gate`, and what tells its clients of changed tools (to be run beside it)."""
     bus = InMemorySubscriptionBus()
-    listening = ListenHandler(bus)
-    changes = Changes(gate, bus, listening)
-    front = _Front(gate, changes, caller_of)
+    passed = Passed(gate, bus, caller_of)
+    front = _Front(gate, passed.desk, caller_of)
     server: Server[Any] = Server(
         "headgate",
         version=version("headgate"),
@@ -57,35 +54,37 @@ def mcp_server(gate: Gate, caller_of: CallerOf = _operator) -> tuple[Server[Any]
         instructions=INSTRUCTIONS,
         on_list_tools=front.list_tools,
         on_call_tool=front.call_tool,
-        on_subscriptions_listen=listening,
+        on_subscriptions_listen=passed.listen,
     )
+    passed.add_to(server)
     if gate.confirms:
         # Imported here: it brings cryptography along, for which a start without questions need not wait.
         from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity  # noqa: PLC0415
 
         server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="headgate"))
-    return server, changes
+    return server, Changes(gate, bus, passed)
 
 
 def initialization_options(server: Server[Any]) -> InitializationOptions:
-    """What the server says of itself: that its list of tools may change."""
-    return server.create_initialization_options(NotificationOptions(tools_changed=True))
+    """What the server says of itself: that its lists may change."""
+    options = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+    return server.create_initialization_options(options)
 
 
 class _Front:
     """The handlers."""
 
-    def __init__(self, gate: Gate, changes: Changes, caller_of: CallerOf) -> None:
+    def __init__(self, gate: Gate, desk: Desk, caller_of: CallerOf) -> None:
         self._caller_of = caller_of
         self._gate = gate
-        self._changes = changes
+        self._desk = desk
         self._elicitor = Elicitor()
         self._own = own_tools()
         self._listed: dict[str, tuple[Tool, dict[str, Any] | None]] = {}
 
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
         """Answer at once with what is known: an upstream that comes up later is told of as a change."""
-        self._changes.note(ctx)
+        self._desk.seats.of(ctx)
         caller = self._caller_of(ctx)
         catalogue = self._gate.catalogue(caller)
         offered = self._gate.recipes.tools(catalogue, caller)
@@ -93,33 +92,40 @@ class _Front:
             offered += tuple(tool for tool in catalogue.tools if tool.denied is None)
         definitions = (self._definition_of(tool) for tool in offered)
         tools = [*self._own, *(definition for definition in definitions if definition is not None)]
-        return {**_COMPLETE, **_NOT_CACHED, "tools": tools}
+        return {**COMPLETE, **NOT_CACHED, "tools": tools}
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
         """Run one of headgate's own tools or a recipe, or pass the call through."""
-        self._changes.note(ctx)
         try:
-            return fitted(await self._result_of(ctx, params), ctx.protocol_version) | _COMPLETE
+            result = await self._result_of(ctx, params)
         except InputNeededError as needed:
             return needed.result
+        if not requires_input(result):
+            return fitted(result, ctx.protocol_version) | COMPLETE
+        if is_question(ctx.method, ctx.protocol_version, result):
+            return result
+        return COMPLETE | _failed("UPSTREAM_ERROR: it asks for input from a person, which this client cannot give")
 
     async def _result_of(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         arguments = params.arguments or {}
-        approve = None
-        if self._gate.confirms:
-            approve = self._elicitor.of(ctx, params, self._gate.settings.headgate.answer_within_s)
         try:
-            asking = Asking(self._caller_of(ctx), None, approve)
-            call = self._own_call(params.name, asking.caller)
-            if call is None:
-                result = self._gate.call(params.name, arguments, approve=approve, caller=asking.caller)
-                return await _presented(result)
-            if not wants_progress(ctx):
-                return await call(self._gate, arguments, asking)
-            async with Beat(ctx) as beat:
-                return await call(self._gate, arguments, replace(asking, progress=beat.progress))
-        except InputNeededError:
+            caller = self._caller_of(ctx)
+            call = self._own_call(params.name, caller)
+            approve = self._approve(ctx, params, again=call is None)
+            if call is not None:
+                return await self._run(ctx, call, arguments, Asking(caller, None, approve))
+
+            async def make(client: Client, required: Mapping[str, Any] | None) -> Mapping[str, Any]:
+                required = None if is_own(params.request_state) else required
+                return await self._gate.call(
+                    params.name, arguments, approve=approve, caller=caller, client=client, required=required
+                )
+
+            return {**await self._desk.serve(ctx, make)}
+        except (InputNeededError, MCPError):
             raise
+        except AnsweredWithErrorError as answered:
+            raise protocol_error(answered) from None
         except BadRequestError as bad:
             return _failed(str(bad))
         except CallFailedError as failed:
@@ -127,6 +133,29 @@ class _Front:
         except Exception:
             logger.exception("a call of %s failed inside headgate", params.name)
             return _failed("headgate could not make this call; its log says why")
+
+    def _approve(self, ctx: Context, params: types.CallToolRequestParams, *, again: bool) -> Approve | None:
+        """What asks the person behind the client before a write, where that has to be.
+
+        `again` says that an upstream may have asked something itself, after a person had allowed the call.
+        """
+        if not self._gate.confirms:
+            return None
+        if again and params.request_state is not None and not is_own(params.request_state):
+            return allowed  # the state was sealed for this very request, once it had been allowed
+        return self._elicitor.of(ctx, params, self._gate.settings.headgate.answer_within_s)
+
+    async def _run(self, ctx: Context, call: OwnCall, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
+        """Run one of headgate's own tools or a recipe, telling of its progress where that is wanted."""
+        client = self._desk.batch_client(ctx)
+        try:
+            if not wants_progress(ctx):
+                return await call(self._gate, arguments, replace(asking, client=client))
+            async with Beat(ctx) as beat:
+                return await call(self._gate, arguments, replace(asking, client=client, progress=beat.progress))
+        finally:
+            await client.drained()
+            client.close()
 
     def _own_call(self, name: str, caller: Caller) -> OwnCall | None:
         """What runs the tool of that name, where it is none of an upstream's."""
@@ -157,14 +186,6 @@ def _offered(tool: Tool) -> dict[str, Any] | None:
         logger.warning('upstream "%s" declares its tool "%s" in a way that MCP does not know', tool.upstream, tool.name)
         return None
     return definition
-
-
-async def _presented(result: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
-    """An upstream's own result, as it is."""
-    raw = dict(await result)
-    if raw.get("resultType") == "input_required":
-        return _failed("UPSTREAM_ERROR: it asks for input from a person, which headgate does not pass on yet")
-    return raw
 
 
 def _failed(text: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
+from headgate.proxy.client import Client
 from headgate.server.approval import Approve
 from headgate.server.callers import OPERATOR, Caller
 from headgate.server.gate import Gate, Progress
@@ -27,6 +28,8 @@ class Asking:
     caller: Caller = OPERATOR
     progress: Progress | None = None
     approve: Approve | None = None
+    client: Client | None = None
+    """Whom upstreams may ask and tell something."""
 
 
 OwnCall = Callable[[Gate, Mapping[str, Any], Asking], Awaitable[dict[str, Any]]]
@@ -65,9 +68,15 @@ async def batch_read(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -
 
 
 async def _run(gate: Gate, request: object, asking: Asking, *, reads_only: bool = False) -> dict[str, Any]:
-    caller, approve = asking.caller, asking.approve
-    run = gate.run(request, reads_only=reads_only, on_progress=asking.progress, approve=approve, caller=caller)
-    return _replied((await run).answer)
+    run = await gate.run(
+        request,
+        reads_only=reads_only,
+        on_progress=asking.progress,
+        approve=asking.approve,
+        caller=asking.caller,
+        client=asking.client,
+    )
+    return _replied(run.answer)
 
 
 def recipe_call(name: str) -> OwnCall:
