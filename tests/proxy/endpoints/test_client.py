@@ -144,6 +144,13 @@ async def test_the_result_of_a_write_is_read_where_the_redirect_says_that_it_is(
     assert lost.sent
 
 
+async def test_a_write_that_was_made_stays_one_whatever_becomes_of_its_result() -> None:
+    async with served() as (there, client):
+        there.answers["/v1/a"] = redirect("/v1/b", 303)
+        there.answers["/v1/b"] = redirect("http://elsewhere.example/", 307)
+        assert (await failure(client, POST)).sent
+
+
 @pytest.mark.parametrize(("status", "sent"), [(301, True), (302, True), (307, False), (308, False)])
 async def test_a_redirect_of_a_write_that_is_not_followed_says_whether_it_was_made(status: int, sent: bool) -> None:  # noqa: FBT001
     async with served() as (there, client):

@@ -175,6 +175,14 @@ async def test_a_429_is_a_rate_limit_with_a_wait_that_can_be_believed(retry_afte
     assert failed.retry_after_s == seconds
 
 
+async def test_a_request_that_came_too_early_was_not_executed() -> None:
+    async with weather() as (served, connection):
+        served.answers["/v1/reports"] = response(b"", "425 Too Early")
+        failed = await failure(connection, "report", {})
+
+    assert (failed.code, failed.sent, failed.transient) == ("UPSTREAM_ERROR", False, True)
+
+
 @pytest.mark.parametrize(
     ("status", "transient"), [("500 No", True), ("503 No", True), ("408 No", True), ("501 No", False)]
 )

@@ -118,6 +118,13 @@ def test_what_is_not_given_is_not_sent_and_defaults_are() -> None:
     assert prepared(endpoint, BASE, {"q": None}, {}).target == "/v1/things/x"
 
 
+def test_an_address_outside_of_the_upstreams_is_refused_whatever_led_there() -> None:
+    endpoint = Endpoint("t", "GET", "/x")
+
+    with pytest.raises(BadArgumentError, match=r"outside of the upstream's"):
+        prepared(endpoint, Base("https", "api.example", 443, "/v1/.."), {}, {})
+
+
 def test_an_address_that_no_server_would_take_is_refused() -> None:
     with pytest.raises(BadArgumentError, match="more than 16000 characters"):
         prepared(ENDPOINT, BASE, {"a": "x", "b": "y", "q": "z" * 16_000}, {})

@@ -94,6 +94,7 @@ def test_annotations_of_plain_http_are_believed_unless_the_operator_does_not() -
         ("path = '/'\nparams = { x = { type = 'string' } }", "params.x", "name it in path, query"),
         ("path = '/{a}'\nparams = { a = { type = 'strin' } }", "params.a.type", "not valid in a JSON Schema"),
         ("path = '/'\nrequired = ['x']", "required[0]", '"x" is no argument of this tool'),
+        ("path = '/'\naccept = 'é'", "accept", "a header holds ASCII text"),
         ("path = '/'\ncmd = 'x'", "cmd", "unknown key"),
     ],
 )

@@ -50,6 +50,8 @@ class _EndpointReader:
         self._check_names(names)
         self._check_taken("query", tool.query, self.upstream.query)
         self._check_headers()
+        if tool.accept is not None and not (tool.accept.isascii() and tool.accept.isprintable()):
+            self._problem("accept", "a header holds ASCII text without line breaks; this holds something else")
         schemas = self._schemas([name for listed in names.values() for name in listed or ()])
         if self.findings.blames_in(self.path):
             return None
