@@ -158,6 +158,22 @@ async def test_a_write_seen_once_stays_unknown_though_the_next_attempt_never_lef
     assert failed.failure("write").code == "OUTCOME_UNKNOWN"
 
 
+async def test_a_write_seen_once_stays_unknown_though_its_clock_ends_before_the_next_attempt_has_left() -> None:
+    sink = Flaky(broken())
+
+    async def send(sending: Attempt) -> Mapping[str, Any]:
+        if not sink.stamps:
+            return await sink.send(sending)
+        sending.sent = True
+        try:
+            return await asyncio.Event().wait() and {}
+        finally:
+            sending.sent = False  # it was taken back
+
+    call = call_path(Limits(UpstreamRules(), "up", lambda: 1.0), send)
+    assert (await fails(call, write(idempotent=True))).failure("write").code == "OUTCOME_UNKNOWN"
+
+
 async def test_the_clock_of_a_call_bounds_all_its_attempts() -> None:
     sink, sending = Flaky(broken(), broken(), takes_s=0.5), attempt(timeout_s=1.1)
 
