@@ -20,6 +20,8 @@ from headgate.proxy.target import StdioTarget
 class Ears:
     """What a child says, and how it ends."""
 
+    answered = 0
+
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.lost: list[TooLong] = []

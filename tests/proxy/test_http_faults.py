@@ -215,6 +215,7 @@ BOMBS: dict[str, Raw] = {
     "deflate": sized(deflated(256 * MB, DEFLATE), f"{JSON}Content-Encoding: deflate\r\n"),
     "gzip in gzip": sized(gzip.compress(deflated(1024 * MB, GZIP)), f"{JSON}Content-Encoding: gzip, gzip\r\n"),
     "event": endless("Content-Type: text/event-stream\r\n", b"6\r\ndata: \r\n"),
+    "lists": sized(ANSWER % (b"[]," * 2_000_000 + b"[]")),
     "gzipped events": sized(deflated(256 * MB, GZIP), "Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"),
 }
 
@@ -229,7 +230,7 @@ async def test_a_bomb_is_not_blown_up_beyond_the_bound(bomb: Raw) -> None:
         grown = peak.grown()
         assert await connection.call_tool("ok", {}) == NOTHING
     assert (failure.code, failure.sent) == ("RESULT_TOO_LARGE", True)
-    assert str(failure) == "its answer is too large: 8 MB is the limit"
+    assert str(failure).startswith("its answer is too large: ")
     assert grown <= 3 * MAX_ANSWER
 
 

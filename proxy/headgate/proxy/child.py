@@ -27,6 +27,8 @@ WEDGED_S = 5.0
 """How long a child may leave what is written to it unread while it has nothing to do, as far as anybody waits for."""
 LINES_A_TURN = 500
 """Lines that are taken in before everybody else has their turn on the event loop."""
+_FLOOD_PAUSE_S = 0.004
+"""How long their turns are, where what came was hardly of use to anybody."""
 _MUCH = 32 * 1024
 """Bytes that came at once, after which everybody else has their turn."""
 _GRACE_S = 1.0
@@ -38,6 +40,9 @@ _MAX_WORDS = 300
 
 class Listener(Protocol):
     """Whom a child tells what it says, and its end."""
+
+    answered: int
+    """How many lines were answers that somebody waited for."""
 
     def receive(self, line: bytes) -> None:
         """Take in a line."""
@@ -149,8 +154,10 @@ class Child:
 
     def _take_in_turns(self) -> None:
         """Pass on what came, a part at a time: what floods us must not hold up others."""
+        answered = self._listener.answered
         if not self._take_in():
-            self._loop.call_soon(self._take_in_turns)
+            flood = self._listener.answered - answered < LINES_A_TURN // 10
+            self._loop.call_later(_FLOOD_PAUSE_S if flood else 0, self._take_in_turns)
         elif (endless := self._output.endless) is not None:
             self._listener.lose(endless)
             self._kill(f"it sent {endless.size // 1_000_000} MB without the end of a line")

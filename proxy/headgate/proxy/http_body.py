@@ -15,8 +15,8 @@ ENCODINGS = "gzip, deflate"
 _SHORT = 64 * 1024
 _PATIENCE_S = 1.0
 _EVENTS_A_TURN, _PAUSE_S = 50, 0.005
-_BREATH = 1024 * 1024
-"""After so many bytes everything else that is ready gets its turn: a small body can decompress to a large one."""
+_BREATH, _BREATH_S = 256 * 1024, 0.003
+"""After so many bytes everybody else goes on for so long: a small body can decompress to a large one."""
 
 
 async def whole_body(response: httpx.Response, limit: int) -> bytes:
@@ -109,4 +109,4 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
         since += len(piece)
         if since >= _BREATH:
             since = 0
-            await asyncio.sleep(0)
+            await asyncio.sleep(_BREATH_S)

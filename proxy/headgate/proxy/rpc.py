@@ -65,6 +65,8 @@ class Rpc(Dispatcher[TransportContext]):
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self._serving: Serving | None = None
+        self.answered = 0
+        """Answers that somebody waited for."""
         self.ignored = 0
         """Messages that were no JSON-RPC, or answers that nobody waits for (any more)."""
 
@@ -162,6 +164,7 @@ class Rpc(Dispatcher[TransportContext]):
             self.ignored += 1
             return
         result = message.get("result")
+        self.answered += 1
         if isinstance(result, dict):
             request.future.set_result(cast("dict[str, Any]", result))
         else:

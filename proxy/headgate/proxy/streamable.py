@@ -40,6 +40,7 @@ from headgate.proxy.event_stream import Event
 from headgate.proxy.http_body import Pauses, drained, events_of, whole_body
 from headgate.proxy.http_failure import BY_STATUS, broken, failed_status, redirected
 from headgate.proxy.messages import decoded, encoded, error_of
+from headgate.proxy.rpc import MAX_NODES
 from headgate.proxy.serving import Serving
 from headgate.tools.result import presentable
 
@@ -59,6 +60,8 @@ _LAST_WORDS_S = 0.2
 _LAST_EVENT_S = 0.01
 """How long the end of a stream may come after the answer in it."""
 _MAX_KIND = 40
+_LONG = 1_000_000
+"""Bytes of a message below which its lists and objects are not counted."""
 _NO_SESSION = "session id"
 """What an error says in the words of servers that answer 400 where the protocol has 404: no valid session ID."""
 
@@ -222,7 +225,7 @@ class Streamable(Dispatcher[TransportContext]):
         """The answer to a request; `None` if `response` is a stream that ends without it."""
         match _kind(response):
             case "application/json":
-                message = decoded(await whole_body(response, self._answer_limit))
+                message = decoded(_countable(await whole_body(response, self._answer_limit)))
                 if message is None:
                     raise _no_json()
                 if not _answers(message, identity):
@@ -245,7 +248,7 @@ class Streamable(Dispatcher[TransportContext]):
                 place.note(event)
                 if event.name != "message" or not event.data:
                     continue
-                message = decoded(event.data)
+                message = decoded(_countable(event.data))
                 if message is not None and "method" in message:
                     if self._serving is not None:
                         self._serving.take(message)
@@ -411,6 +414,14 @@ async def _ended(events: AsyncGenerator[Event]) -> None:
 
 def _no_json() -> CallFailedError:
     return CallFailedError("UPSTREAM_ERROR", "its answer is not valid JSON", sent=True)
+
+
+def _countable(message: bytes) -> bytes:
+    """Refuse what takes many times its size in memory, and long to read: lists and objects without number."""
+    if len(message) > _LONG and message.count(b"{") + message.count(b"[") > MAX_NODES:
+        words = f"its answer is too large: it holds more than {MAX_NODES:,} lists and objects"
+        raise CallFailedError("RESULT_TOO_LARGE", words, sent=True)
+    return message
 
 
 def _answers(message: Mapping[str, Any], identity: RequestId) -> bool:
