@@ -370,6 +370,21 @@ async def test_no_more_connections_are_made_than_calls_may_be_in_flight() -> Non
     assert there.connections == 2
 
 
+async def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again() -> None:
+    async def answer_and_close(writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"{}"))
+        writer.close()
+        await writer.wait_closed()
+
+    async with served() as (there, client):
+        there.answers["/v1/a"] = answer_and_close
+        for _ in range(5):
+            await client.send(POST)
+            await asyncio.sleep(0.02)
+
+    assert there.connections == 5
+
+
 async def test_a_header_that_no_header_can_hold_is_refused() -> None:
     async with served() as (there, client):
         for value in ("\u2028", "a\r\nX: y"):
