@@ -42,7 +42,7 @@ SETTLE_S, SETTLE_TRIES = 0.5, 40
 FAULTS: dict[str, tuple[str, float, tuple[tuple[str, dict[str, Any]], ...]]] = {
     "stdio hung": ("child", SHORT_S, (("hang", {}),)),
     "stdio deaf": ("child", SHORT_S, (("deaf", {"s": 3600, "text": "x" * 100_000}),)),
-    "stdio flood": ("child", LONG_S, (("flood", {"mb": 4}),)),
+    "stdio flood": ("child", LONG_S, (("flood", {"mb": 1}),)),
     "stdio 64 MiB line": ("child", LONG_S, (("big", {"bytes": 64 * 1024 * 1024}),)),
     "stdio crash": ("child", SHORT_S, (("die", {}), ("echo", {}), ("echo", {}))),
     "HTTP hung": ("far", SHORT_S, (("hang", {}),)),

@@ -60,7 +60,7 @@ _LAST_WORDS_S = 0.2
 _LAST_EVENT_S = 0.01
 """How long the end of a stream may come after the answer in it."""
 _MAX_KIND = 40
-_LONG = 1_000_000
+_LONG = 256 * 1024
 """Bytes of a message below which its lists and objects are not counted."""
 _NO_SESSION = "session id"
 """What an error says in the words of servers that answer 400 where the protocol has 404: no valid session ID."""
