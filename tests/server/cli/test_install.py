@@ -18,6 +18,8 @@ JSON_CLIENTS = [
     ("cursor", "cursor.json", "mcpServers"),
     ("vscode", "vscode.json", "servers"),
     ("windsurf", "windsurf.json", "mcpServers"),
+    ("gemini", "gemini.json", "mcpServers"),
+    ("zed", "zed.json", "context_servers"),
 ]
 
 
@@ -44,6 +46,26 @@ def test_a_client_s_servers_and_all_else_stay_and_headgate_is_among_them(
     assert after == before
     assert (entry.pop("command"), entry.pop("args")) == words(config)
     assert entry == ({"type": "stdio"} if client in {"claude-code", "vscode"} else {})
+
+
+@pytest.mark.parametrize(("client", "sample"), [*((c, s) for c, s, _ in JSON_CLIENTS), ("codex", "codex.toml")])
+def test_undo_leaves_the_file_as_it_was_and_keeps_a_backup(desk: Desk, client: str, sample: str) -> None:
+    file = desk.has(client, sample)
+    before = file.read_text("utf-8")
+    assert desk.run("install", client).code == 0
+    with_it = file.read_text("utf-8")
+
+    assert "headgate" in desk.run("install", client, "--undo", "--dry-run").out
+    assert file.read_text("utf-8") == with_it
+    ran = desk.run("install", client, "--undo")
+    assert (ran.code, ran.out.startswith(f"Took headgate out of {file}")) == (0, True)
+    assert file.read_text("utf-8") == before
+    assert any(other.read_text("utf-8") == with_it for other in file.parent.glob("*.bak"))
+
+
+def test_undo_where_headgate_is_not_changes_nothing(desk: Desk) -> None:
+    ran = desk.run("install", "cursor", "--undo")
+    assert (ran.code, ran.out.startswith("headgate is not there")) == (0, True)
 
 
 def test_codex_s_toml_keeps_its_comments(desk: Desk, config: Path) -> None:

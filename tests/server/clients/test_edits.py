@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from headgate.server.clients.edits import ConfigError, with_server
+from headgate.server.clients.edits import ConfigError, with_server, without_server
 
 SAMPLES = Path(__file__).parent / "samples"
 ENTRY = {"command": "/opt/headgate", "args": ["serve", "--config", "/home/ada/headgate.toml"]}
@@ -18,6 +18,8 @@ FILES = [
     ("vscode.json", "servers"),
     ("windsurf.json", "mcpServers"),
     ("codex.toml", "mcp_servers"),
+    ("gemini.json", "mcpServers"),
+    ("zed.json", "context_servers"),
 ]
 
 
@@ -39,6 +41,43 @@ def test_lines_are_only_added_apart_from_a_comma(name: str, key: str) -> None:
 def test_putting_it_in_twice_changes_nothing_the_second_time(name: str, key: str) -> None:
     once = put((SAMPLES / name).read_text("utf-8"), name, key)
     assert put(once, name, key) == once
+
+
+@pytest.mark.parametrize(("name", "key"), FILES)
+def test_taking_it_out_again_leaves_the_file_as_it_was(name: str, key: str) -> None:
+    before = (SAMPLES / name).read_text("utf-8")
+    assert without_server(put(before, name, key), PurePosixPath(name), key, "headgate") == before
+
+
+@pytest.mark.parametrize(("name", "key"), FILES)
+def test_what_is_not_there_cannot_be_taken_out(name: str, key: str) -> None:
+    before = (SAMPLES / name).read_text("utf-8")
+    assert without_server(before, PurePosixPath(name), key, "headgate") == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"mcpServers": {"headgate": {"command": "x"}}}', '{"mcpServers": {}}'),
+        ('{"mcpServers": {"a": 1, "headgate": {"command": "x"}}}', '{"mcpServers": {"a": 1}}'),
+        ('{"mcpServers": {"headgate": {"command": "x"}, "b": 2}}', '{"mcpServers": { "b": 2}}'),
+        (
+            '{"mcpServers": {\n  "a": 1, // mine\n  "headgate": {"command": "x"} // ours\n}}',
+            '{"mcpServers": {\n  "a": 1 // mine // ours\n}}',
+        ),
+        (
+            '{"mcpServers": {\r\n  "headgate": {"command": "x"},\r\n  "b": 2\r\n}}',
+            '{"mcpServers": {\r\n  "b": 2\r\n}}',
+        ),
+    ],
+)
+def test_taking_it_out_leaves_its_neighbours_and_their_comments(before: str, after: str) -> None:
+    assert without_server(before, PurePosixPath("a.json"), "mcpServers", "headgate") == after
+
+
+def test_a_server_of_that_name_that_is_none_of_ours_is_not_taken_out() -> None:
+    with pytest.raises(ConfigError, match="another kind of server"):
+        without_server('{"mcpServers": {"headgate": {"url": "x"}}}', PurePosixPath("a.json"), "mcpServers", "headgate")
 
 
 def test_plain_json_reads_back_with_every_other_key_in_order() -> None:

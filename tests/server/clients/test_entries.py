@@ -56,6 +56,30 @@ def test_cursor_s_servers_with_its_variables() -> None:
     )
 
 
+def test_gemini_cli_s_servers_with_its_bare_variables() -> None:
+    text = (SAMPLES / "gemini.json").read_text("utf-8")
+    found = read_servers(text, PurePosixPath("/home/ada/.gemini/settings.json"), "Client", SHOP)
+    shop, maps, old = found.servers
+    assert shop.target == StdioTarget(
+        "python",
+        ("-m", "shop", "--region=${REGION}"),
+        {"SHOP_KEY": "${SHOP_KEY}", "PRICE": "5$"},
+        "./servers",
+    )
+    assert (shop.include, shop.exclude, shop.timeout_s) == (("look", "list"), ("delete",), 600)
+    assert maps.target == HttpTarget("https://maps.example/mcp", {"Authorization": "Bearer ${MAPS_TOKEN}"})
+    assert old.target == HttpTarget("https://old.example/sse", transport="sse")
+
+
+def test_zed_s_servers_of_both_layouts_without_those_of_extensions() -> None:
+    found = sample("zed.json")
+    notes, earlier, remote = found.servers
+    assert notes.target == StdioTarget("node", ("/home/ada/notes.js",))
+    assert earlier.target == StdioTarget("/opt/earlier", ("--stdio",), {"LEVEL": "1"})
+    assert remote.target == HttpTarget("https://remote.example/mcp", {"X-Key": "k"})
+    assert [note.split(" left out")[0] for note in found.notes] == ["postgres-context-server (Client)"]
+
+
 def test_vs_code_s_servers_with_what_it_asks_for() -> None:
     found = sample("vscode.json")
     github, perplexity = found.servers

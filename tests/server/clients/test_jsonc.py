@@ -57,8 +57,8 @@ def test_a_new_member_goes_below_the_comment_on_the_last_one() -> None:
     assert set_member(text, ("b",), 2) == '{\n  "a": 1, // about a\n  // the end\n  "b": 2\n}'
 
 
-def test_a_trailing_comma_is_not_doubled() -> None:
-    assert set_member('{\n  "a": 1, // about a\n}', ("b",), 2) == '{\n  "a": 1, // about a\n  "b": 2\n}'
+def test_a_trailing_comma_is_not_doubled_and_the_new_member_has_one_too() -> None:
+    assert set_member('{\n  "a": 1, // about a\n}', ("b",), 2) == '{\n  "a": 1, // about a\n  "b": 2,\n}'
 
 
 def test_a_file_on_one_line_stays_on_one_line() -> None:

@@ -31,6 +31,11 @@ def client(slug: str) -> Client:
         ("windsurf", WINDOWS, r"C:\Users\ada\.codeium\windsurf\mcp_config.json"),
         ("codex", MACOS, "/Users/ada/.codex/config.toml"),
         ("codex", WINDOWS, r"C:\Users\ada\.codex\config.toml"),
+        ("gemini", LINUX, "/home/ada/.gemini/settings.json"),
+        ("gemini", WINDOWS, r"C:\Users\ada\.gemini\settings.json"),
+        ("zed", LINUX, "/home/ada/.config/zed/settings.json"),
+        ("zed", MACOS, "/Users/ada/.config/zed/settings.json"),
+        ("zed", WINDOWS, r"C:\Users\ada\AppData\Roaming\Zed\settings.json"),
     ],
 )
 def test_a_user_s_file_is_where_the_client_s_manual_says(slug: str, machine: Machine, expected: str) -> None:
@@ -51,6 +56,7 @@ def test_claude_desktop_on_windows_is_looked_for_in_its_package_before_roaming()
         ("vscode", "XDG_CONFIG_HOME", "/elsewhere/Code/User/mcp.json"),
         ("claude-code", "CLAUDE_CONFIG_DIR", "/elsewhere/.claude.json"),
         ("codex", "CODEX_HOME", "/elsewhere/config.toml"),
+        ("zed", "XDG_CONFIG_HOME", "/elsewhere/zed/settings.json"),
     ],
 )
 def test_a_folder_moved_by_a_variable_is_followed(slug: str, variable: str, expected: str) -> None:
@@ -65,6 +71,8 @@ def test_a_folder_moved_by_a_variable_is_followed(slug: str, variable: str, expe
         ("cursor", ["/home/ada/shop/.cursor/mcp.json"]),
         ("vscode", ["/home/ada/shop/.vscode/mcp.json"]),
         ("codex", ["/home/ada/shop/.codex/config.toml"]),
+        ("gemini", ["/home/ada/shop/.gemini/settings.json"]),
+        ("zed", ["/home/ada/shop/.zed/settings.json"]),
         ("claude-desktop", []),
         ("windsurf", []),
     ],

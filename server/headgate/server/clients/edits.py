@@ -49,6 +49,21 @@ def with_server(text: str, file: PurePath, key: str, name: str, entry: Mapping[s
     return changed
 
 
+def without_server(text: str, file: PurePath, key: str, name: str) -> str:
+    """`text` without the server `name`, which may not be in it, and with everything else as it is."""
+    before = parse(text, file)
+    servers = table(before.get(key))
+    if name not in servers:
+        return text
+    if "command" not in table(servers[name]):
+        raise ConfigError(f"{file} has another kind of server called {name!r}: it was not put there by headgate")
+    after = dict(before) | {key: {other: entry for other, entry in servers.items() if other != name}}
+    changed = _out_of_toml(text, key, name) if file.suffix == ".toml" else jsonc.remove_member(text, (key, name))
+    if parse(changed, file) not in (after, {item: value for item, value in after.items() if item != key or value}):
+        raise ConfigError(f"{file} is laid out in a way that headgate cannot change safely")
+    return changed
+
+
 def table(value: object) -> dict[str, object]:
     """`value` where it is an object, else an empty one."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
@@ -83,6 +98,13 @@ def _in_toml(text: str, file: PurePath, key: str, name: str, change: Mapping[str
         changed = re.sub(rf"(?<=[^\n])\n(?={header})", "\n\n", changed)
     if not text.endswith("\n\n"):
         changed = re.sub(r"\n+\Z", "\n", changed)
+    return re.sub(r"(?<!\r)\n", "\r\n", changed) if "\r\n" in text else changed
+
+
+def _out_of_toml(text: str, key: str, name: str) -> str:
+    document = tomlkit.parse(text)
+    table(document[key]).pop(name)
+    changed = tomlkit.dumps(document)
     return re.sub(r"(?<!\r)\n", "\r\n", changed) if "\r\n" in text else changed
 
 

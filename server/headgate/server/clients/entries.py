@@ -1,7 +1,8 @@
 """Servers out of a client's config, in our words: one `FoundServer` each, and a note for each that was left out."""
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePath
@@ -14,7 +15,10 @@ from headgate.server.clients.variables import Variables, holds_stray, translated
 
 _KEYS = ("mcpServers", "servers", "mcp_servers", "context_servers")
 _RUNNERS = frozenset({"uvx", "uv", "pipx"})
-_SECONDS = ("tool_timeout_sec",)
+_LONGEST_S = 1_000.0
+_BARE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_INCLUDE = ("enabled_tools", "enabledTools", "includeTools")
+_EXCLUDE = ("disabled_tools", "disabledTools", "excludeTools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ def read_servers(text: str, file: PurePath, source: str, machine: Machine, *, pr
     for tables, inside in _tables(document, machine, project=project):
         for name, raw in tables.items():
             variables = Variables.of(document, machine)
-            outcome = _outcome(name, table(raw), source, variables)
+            entry = table(_in_braces(raw)) if ".gemini" in file.parts else table(raw)
+            outcome = _outcome(name, entry, source, variables)
             if isinstance(outcome, str):
                 notes.append(f"{name} ({source}) left out: {outcome}")
                 continue
@@ -89,10 +94,32 @@ def _outcome(name: str, raw: Mapping[str, object], source: str, variables: Varia
         name=name,
         source=source,
         target=target,
-        include=_strings(raw.get("enabled_tools", raw.get("enabledTools"))),
-        exclude=_strings(raw.get("disabled_tools", raw.get("disabledTools"))),
-        timeout_s=next((float(value) for key in _SECONDS if isinstance(value := raw.get(key), int | float)), None),
+        include=_first_strings(raw, _INCLUDE),
+        exclude=_first_strings(raw, _EXCLUDE),
+        timeout_s=_timeout_s(raw),
     )
+
+
+def _in_braces(value: object) -> object:
+    """`value` with each `$NAME`, which Gemini CLI takes for a variable too, as `${NAME}`."""
+    if isinstance(value, str):
+        return _BARE_VARIABLE.sub(r"${\1}", value)
+    if isinstance(value, list):
+        return [_in_braces(item) for item in cast("list[object]", value)]
+    members = table(value)
+    return {name: _in_braces(item) for name, item in members.items()} if members else value
+
+
+def _timeout_s(raw: Mapping[str, object]) -> float | None:
+    value = raw.get("tool_timeout_sec", raw.get("timeout"))
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        return None
+    # Some clients count in seconds, Gemini CLI in milliseconds. Nobody gives a tool more than a quarter of an hour.
+    return value if value < _LONGEST_S else value / 1000
+
+
+def _first_strings(raw: Mapping[str, object], keys: Sequence[str]) -> tuple[str, ...]:
+    return next((_strings(raw[key]) for key in keys if key in raw), ())
 
 
 def _target(raw: Mapping[str, object]) -> Target | str:
@@ -101,6 +128,10 @@ def _target(raw: Mapping[str, object]) -> Target | str:
     command = raw.get("command")
     if isinstance(command, str) and command:
         return _stdio(command, raw)
+    if inner := table(command):  # Zed's earlier layout
+        return _target({**inner, "command": inner.get("path")})
+    if raw.get("source") == "extension":
+        return "it comes out of a Zed extension, which headgate cannot start"
     if url is None:
         return "it has neither a command nor a url"
     kind = str(raw.get("type", raw.get("transport", "")))

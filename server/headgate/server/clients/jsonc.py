@@ -59,6 +59,29 @@ def set_member(text: str, path: Sequence[str], value: object) -> str:
     return _insert(text, at, rest[0], value)
 
 
+def remove_member(text: str, path: Sequence[str]) -> str:
+    """`text` without the member at `path`, which is there, and without the lines that it alone takes."""
+    at = _parse(text)
+    for key in path[:-1]:
+        at = at.members[key].node
+    names = list(at.members)
+    place = names.index(path[-1])
+    member = at.members[path[-1]]
+    start, end = member.start, member.node.end
+    comma = _skip(text, end)
+    if text[comma] == ",":
+        end = comma + 1
+    elif place > 0:
+        before = _skip(text, at.members[names[place - 1]].node.end)
+        text = text[:before] + text[before + 1 :]
+        start, end = start - 1, end - 1
+    line = text.rfind("\n", 0, start) + 1
+    if text[line:start].isspace() or line == start:
+        rest = re.match(r"[ \t]*\r?\n", text[end:])
+        return text[:line] + text[end + rest.end() :] if rest else text[:line].rstrip() + text[end:]
+    return text[:start].rstrip(" \t") + text[end:]
+
+
 def _insert(text: str, at: Node, key: str, value: object) -> str:
     newline, close = _newline(text), at.end - 1
     last = list(at.members.values())[-1] if at.members else None
@@ -73,7 +96,9 @@ def _insert(text: str, at: Node, key: str, value: object) -> str:
     spot = len(text[:close].rstrip())
     tail = f"{newline}{outer}" if "\n" not in text[spot:close] else text[spot:close]
     head = text[:spot]
-    if last and _after(text, last) != ",":
+    if last and _after(text, last) == ",":
+        member += ","  # whoever ends the last member with a comma wants the next one to end so too
+    elif last:
         head = f"{head[: last.node.end]},{head[last.node.end :]}"
     return head + member + tail + text[close:]
 

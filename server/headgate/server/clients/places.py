@@ -105,6 +105,17 @@ def _codex(machine: Machine) -> tuple[PurePath, ...]:
     return (machine.folder_from("CODEX_HOME", ".codex") / "config.toml",)
 
 
+def _gemini(machine: Machine) -> tuple[PurePath, ...]:
+    return (machine.home / ".gemini" / "settings.json",)
+
+
+def _zed(machine: Machine) -> tuple[PurePath, ...]:
+    if machine.platform == "win32":
+        return (machine.app_data() / "Zed" / "settings.json",)
+    # Zed keeps to this folder on macOS too.
+    return (machine.folder_from("XDG_CONFIG_HOME", ".config") / "zed" / "settings.json",)
+
+
 CLIENTS: tuple[Client, ...] = (
     Client(
         slug="claude-desktop",
@@ -160,5 +171,23 @@ CLIENTS: tuple[Client, ...] = (
         typed=False,
         reload="Start a new Codex session; /mcp shows the connection.",
         forwards="env_vars",
+    ),
+    Client(
+        slug="gemini",
+        title="Gemini CLI",
+        key="mcpServers",
+        user_files=_gemini,
+        project_file=(".gemini", "settings.json"),
+        typed=False,
+        reload="Start a new Gemini CLI session; /mcp shows the connection.",
+    ),
+    Client(
+        slug="zed",
+        title="Zed",
+        key="context_servers",
+        user_files=_zed,
+        project_file=(".zed", "settings.json"),
+        typed=False,
+        reload="Zed reads the file at once; the Agent Panel's settings show headgate with a green dot.",
     ),
 )

@@ -17,7 +17,7 @@ from headgate.server.cli.diff import shown
 from headgate.server.cli.fault import Fault
 from headgate.server.cli.machine import own_command, this_machine
 from headgate.server.clients import files
-from headgate.server.clients.edits import ConfigError, parse, table, with_server
+from headgate.server.clients.edits import ConfigError, parse, table, with_server, without_server
 from headgate.server.clients.places import CLIENTS, Client, Scope
 from headgate.server.clients.variables import references
 
@@ -37,14 +37,18 @@ _UV_CACHE = re.compile(r"[/\\](archive|environments)-v[0-9]+[/\\]")
     "--env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for headgate; NAME alone takes its value here."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change and write nothing.")
-def install(client: str, name: str, scope: Scope, *, env: tuple[str, ...], dry_run: bool) -> None:
+@click.option("--undo", is_flag=True, help="Take headgate out again, and leave everything else as it is.")
+def install(client: str, name: str, scope: Scope, *, env: tuple[str, ...], dry_run: bool, undo: bool) -> None:
     """Put headgate into the config of CLIENT, keeping a backup and everything else that is in it.
 
-    CLIENT is claude-desktop, claude-code, cursor, vscode, windsurf or codex.
+    CLIENT is claude-desktop, claude-code, cursor, vscode, windsurf, codex, gemini or zed.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise Fault(f"--name {name!r}: use letters, digits, - and _")
     chosen = next(each for each in CLIENTS if each.slug == client)
+    if undo:
+        _undo(_file_of(chosen, scope), chosen, name, dry_run=dry_run)
+        return
     config = config_file().absolute()
     variables = dict(_variable(text) for text in env)
     lacking = [variable for variable in _wanted(config) if variable not in variables]
@@ -75,10 +79,30 @@ class _Change:
     """Servers that the client starts itself."""
 
 
-def _planned(client: Client, scope: Scope, name: str, entry: Mapping[str, object]) -> _Change:
+def _file_of(client: Client, scope: Scope) -> Path:
     file = client.file_to_write(this_machine(), scope)
     if file is None:
         raise Fault(f"{client.title} has no config of its own in a project: leave out --scope project")
+    return file
+
+
+def _undo(file: Path, client: Client, name: str, *, dry_run: bool) -> None:
+    try:
+        before = files.read(file)
+        after = "" if before is None else without_server(before, file, client.key, name)
+    except ConfigError as wrong:
+        raise Fault(f"{wrong}. Nothing was changed") from None
+    if before is None or after == before:
+        click.echo(f"headgate is not there: nothing to change in {file}")
+    elif dry_run:
+        click.echo(shown(before, after, parse(after, file), str(file)))
+    else:
+        _write(_Change(file, before, after, 0), done="Took headgate out of")
+        click.echo(f"Next: {client.reload}")
+
+
+def _planned(client: Client, scope: Scope, name: str, entry: Mapping[str, object]) -> _Change:
+    file = _file_of(client, scope)
     try:
         before = files.read(file)
         after = with_server(before or "", file, client.key, name, entry)
@@ -109,13 +133,13 @@ def _snippet(client: Client, file: Path, name: str, entry: Mapping[str, object])
     return tomlkit.dumps(content) if file.suffix == ".toml" else json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def _write(change: _Change) -> None:
+def _write(change: _Change, done: str = "Put headgate into") -> None:
     try:
         backup = files.replace(change.file, change.before, change.after, now=datetime.now().astimezone())
     except ConfigError as wrong:
         raise Fault(str(wrong)) from None
     if backup:
-        click.echo(f"Put headgate into {change.file}\nThe file as it was: {backup}")
+        click.echo(f"{done} {change.file}\nThe file as it was: {backup}")
     else:
         click.echo(f"Made {change.file} with headgate in it")
 
