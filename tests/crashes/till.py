@@ -12,6 +12,10 @@ import time
 TOOL = {"name": "pay", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": False}}
 
 
+# What the newer era wants of every result; the older one does not mind.
+COMPLETE: "dict[str, object]" = {"resultType": "complete"}
+
+
 def main() -> None:
     account = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(account, f"start {os.getpid()}\n".encode())
@@ -25,10 +29,10 @@ def main() -> None:
 def answer_to(request: "dict[str, object]", account: int) -> "dict[str, object]":
     params: dict[str, object] = request.get("params") or {}  # pyright: ignore[reportAssignmentType]
     if request["method"] == "initialize":
-        said: dict[str, object] = {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}}
+        said: dict[str, object] = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}}
         return {"result": {**said, "serverInfo": {"name": "till", "version": "1"}}}
     if request["method"] == "tools/list":
-        return {"result": {"tools": [TOOL]}}
+        return {"result": {"tools": [TOOL], **COMPLETE, "ttlMs": 0, "cacheScope": "private"}}
     if request["method"] != "tools/call":
         return {"error": {"code": -32601, "message": "no such method"}}
     arguments: dict[str, object] = params["arguments"]  # pyright: ignore[reportAssignmentType]
@@ -37,7 +41,7 @@ def answer_to(request: "dict[str, object]", account: int) -> "dict[str, object]"
     time.sleep(pause_s)
     os.write(account, f"after {tag} {os.getpid()}\n".encode())
     time.sleep(pause_s)
-    return {"result": {"content": [], "structuredContent": {"paid": tag}}}
+    return {"result": {"content": [], "structuredContent": {"paid": tag}, **COMPLETE}}
 
 
 if __name__ == "__main__":

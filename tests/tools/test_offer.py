@@ -61,6 +61,7 @@ def test_the_schemas_name_each_field_and_its_type() -> None:
     assert fields_in(each) == {
         "id": "string", "tool*": "string", "arguments*": "object", "depends_on": "array of string", "for_each": None,
         "select": "array of string", "timeout_s": "number", "parallel_group": "string",
+            "idempotency_key": "string",
     }  # fmt: skip
     assert fields_in(tools["batch_call"]["inputSchema"]) == {
         "calls*": "array of object", "on_error": "string", "groups": "object", "timeout_s": "number",

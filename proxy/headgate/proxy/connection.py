@@ -57,7 +57,7 @@ class CallFailedError(Exception):
 
 
 _STATUS: dict[ErrorCode, Literal["timeout", "skipped"]] = {"TOOL_TIMEOUT": "timeout", "OVERLOADED": "skipped"}
-_MAY_HAVE_BEEN_APPLIED = "It may have been applied: check with a read before sending it again"
+_MAY_HAVE_BEEN_APPLIED = "It may have been applied: check with a read, and never send it again under another key"
 
 
 class AnsweredWithErrorError(CallFailedError):

@@ -14,8 +14,8 @@ writes. When a call needs a value out of another call's result, refer to it with
 instead of asking again.
 Do not batch a call whose arguments you can only decide after reading an earlier result. Call a single tool directly.
 Each call gets its own envelope with a status. ok: done. timeout: a read that may be sent again. unknown: a write that \
-may have been applied; check with a read before sending it again. skipped: never sent. pending: still running, \
-get_result has it later."""
+may have been applied; check with a read, and repeat it only under the same idempotency_key. skipped: never sent. \
+pending: still running, get_result has it later."""
 
 _CALL_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -43,6 +43,7 @@ _CALL_SCHEMA: dict[str, Any] = {
         },
         "timeout_s": {"type": "number"},
         "parallel_group": {"type": "string", "description": "A label that groups can cap"},
+        "idempotency_key": {"type": "string", "description": "Of a write: with the same key it is made only once"},
     },
     "required": ["tool", "arguments"],
 }

@@ -30,23 +30,26 @@ class Ledger:
 
     def holder(self, intent: Intent, now: float) -> Found | None:
         """The write that holds the intent's key, if any does. Changes nothing."""
-        key = intent.key
-        found = self.connection.execute(_HOLDER, (key, intent.tool, intent.upstream, intent.principal)).fetchone()
-        if found is None or is_over(Entry(found[1], found[2], found[4]), now):
-            return None
-        return Found(found[0], found[1], ending_of(found[2], found[5]), here=found[3] == self.owner)
+        return self._holder(intent, now)[0]
+
+    def _holder(self, intent: Intent, now: float) -> tuple[Found | None, int | None]:
+        """The write that holds a key, or the number of one that held it until its time was over."""
+        place = (intent.key, intent.tool, intent.upstream, intent.principal)
+        found = self.connection.execute(_HOLDER, place).fetchone()
+        if found is None:
+            return None, None
+        if is_over(Entry(found[1], found[2], found[4]), now):
+            return None, found[0]
+        return Found(found[0], found[1], ending_of(found[2], found[5]), here=found[3] == self.owner), None
 
     def claim(self, intent: Intent, now: float) -> int | Found:
         """Write an intent down; or the write that holds its key."""
         if intent.key is not None:
-            found = self.holder(intent, now)
+            found, over = self._holder(intent, now)
             if found is not None:
                 return self._settled_if_dead(found, now)
-            self.connection.execute(
-                "UPDATE writes SET live = NULL "
-                "WHERE key = ? AND tool = ? AND upstream = ? AND principal = ? AND live = 1",
-                (intent.key, intent.tool, intent.upstream, intent.principal),
-            )
+            if over is not None:
+                self.connection.execute("UPDATE writes SET live = NULL WHERE id = ?", (over,))
         write = chain.append(self.connection, None, now, "intent", self._told(intent))
         self.connection.execute(
             "INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, NULL, NULL, ?, ?)",

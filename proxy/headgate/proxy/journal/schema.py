@@ -19,7 +19,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         # A key that is held, and by which write. One that is free again has `live` NULL, and NULLs are never alike.
         "CREATE UNIQUE INDEX held ON writes(key, tool, upstream, principal, live) WHERE key IS NOT NULL",
-        "CREATE INDEX unsettled ON writes(state) WHERE state IN ('intent', 'unknown')",
         """CREATE TABLE events (
             seq INTEGER PRIMARY KEY,
             write INTEGER NOT NULL,

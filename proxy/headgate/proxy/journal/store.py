@@ -1,9 +1,9 @@
 """The journal as a file: SQLite, which is on the disk when it says so, and needs no server."""
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from headgate.proxy.journal.failpoint import reach
@@ -29,6 +29,7 @@ class SqliteJournal:
         self._writer = Writer(self._ledger, self._close_file, self._keep_up)
         self._owner: Owner | None = None
         self._opened: Opened | None = None
+        self._tables: Ledger | None = None
         self._reader: Ledger | None = None
         self._name = ""
         self._kept_up_at = clock()
@@ -49,15 +50,14 @@ class SqliteJournal:
 
     async def claim(self, intent: Intent) -> int | Found:
         """Write the intent down. Called off meanwhile, it is freed again."""
-        job = Job[int | Found](lambda ledger: ledger.claim(intent, self._clock()), wanted=True, kept=False)
-        done = self._writer.submit(job)
+        done = self._writer.submit(
+            Job[int | Found](
+                lambda ledger: ledger.claim(intent, self._clock()), wanted=True, kept=False, lost=self._free
+            )
+        )
         if done is None:
             raise RuntimeError("a job that is waited for has no future")
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            done.add_done_callback(self._free)
-            raise
+        return await done
 
     async def settle(self, write: int, ending: Ending) -> None:
         """Write the ending down. Where that fails it is kept, and written with whatever can be written next."""
@@ -65,13 +65,8 @@ class SqliteJournal:
             Job[bool](lambda ledger: ledger.settle(write, ending, self._clock()), wanted=True, kept=True)
         )
         if done is not None:
-            try:
-                await asyncio.shield(done)
-            except JournalError:
-                return
-            except asyncio.CancelledError:
-                done.add_done_callback(_heard)
-                raise
+            with suppress(JournalError):
+                await done
 
     def note(self, write: int, ending: Ending) -> None:
         """Have the ending written down."""
@@ -92,10 +87,9 @@ class SqliteJournal:
         if done is not None:
             await done
 
-    def _free(self, claimed: "asyncio.Future[int | Found]") -> None:
-        write = None if claimed.cancelled() or claimed.exception() is not None else claimed.result()
-        if isinstance(write, int):
-            self.note(write, Ending("not_sent", code="CANCELLED", message="it was called off"))
+    def _free(self, claimed: int | Found) -> None:
+        if isinstance(claimed, int):
+            self.note(claimed, Ending("not_sent", code="CANCELLED", message="it was called off"))
 
     def _ledger(self) -> Ledger:
         """The tables, in the writer's thread."""
@@ -103,9 +97,9 @@ class SqliteJournal:
             raise JournalError(f"{self._path} was moved or taken away while headgate was running: put it back")
         if self._opened is None:
             self._open_file()
-        if self._opened is None or self._owner is None:
+        if self._tables is None:
             raise RuntimeError("the journal is not open")
-        return Ledger(self._opened.connection, self._owner.name, self._owner.lives, self._arguments)
+        return self._tables
 
     def _open_file(self) -> None:
         try:
@@ -121,7 +115,7 @@ class SqliteJournal:
             )
         self._name = opened.name
         self._opened = opened
-        ledger = Ledger(opened.connection, self._owner.name, self._owner.lives, self._arguments)
+        ledger = self._tables = Ledger(opened.connection, self._owner.name, self._owner.lives, self._arguments)
         opened.connection.execute("BEGIN IMMEDIATE")
         ledger.recover(self._clock())
         reach("recovered")
@@ -141,7 +135,7 @@ class SqliteJournal:
     def _close_file(self) -> None:
         if self._opened is not None:
             self._opened.connection.close()
-            self._opened = None
+            self._opened = self._tables = None
 
     def _open_reader(self) -> None:
         try:
@@ -155,8 +149,3 @@ class SqliteJournal:
         if self._reader is not None:
             self._reader.connection.close()
             self._reader = None
-
-
-def _heard(done: "asyncio.Future[bool]") -> None:
-    if not done.cancelled():
-        done.exception()

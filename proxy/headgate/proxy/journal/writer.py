@@ -32,11 +32,17 @@ _CHECKPOINT_EVERY, _CHECKPOINT_AT_LAST = 150, 5_000
 class Job(Generic[T]):
     """Something to do within a transaction."""
 
-    __slots__ = ("done", "kept", "loop", "run")
+    __slots__ = ("done", "kept", "loop", "lost", "run")
 
-    def __init__(self, run: Callable[[Ledger], T], *, wanted: bool, kept: bool) -> None:
-        """`wanted`: somebody waits for it. `kept`: if it cannot be done now it is done later."""
+    def __init__(
+        self, run: Callable[[Ledger], T], *, wanted: bool, kept: bool, lost: Callable[[T], None] | None = None
+    ) -> None:
+        """`wanted`: somebody waits for it. `kept`: if it cannot be done now it is done later.
+
+        `lost` is given the result where whoever waited for it has gone.
+        """
         self.run = run
+        self.lost = lost
         self.kept = kept
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[T] | None = self.loop.create_future() if wanted else None
@@ -161,9 +167,12 @@ def _tell(told: Sequence[tuple[Job[Any], Any]]) -> None:
 
 def _wake(told: Sequence[tuple[Job[Any], Any]]) -> None:
     for job, result in told:
-        if job.done is None or job.done.done():
+        if job.done is None:
             continue
-        if isinstance(result, JournalError):
+        if job.done.done():
+            if job.lost is not None and job.done.cancelled() and not isinstance(result, JournalError):
+                job.lost(result)
+        elif isinstance(result, JournalError):
             job.done.set_exception(JournalError(*result.args))
         else:
             job.done.set_result(result)
