@@ -35,6 +35,11 @@ class Inside:
         return self.url.removesuffix("/mcp")
 
     @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self.server._server.server_state.connections)  # pyright: ignore[reportPrivateUsage]
+
+    @property
     def address(self) -> tuple[str, int]:
         host, _, port = self.base.removeprefix("http://").rpartition(":")
         return host, int(port)
@@ -46,33 +51,39 @@ async def serving(
     serve: ServeSettings | None = None,
     upstreams: Mapping[str, Open] | None = None,
     settings: Mapping[str, Any] | None = None,
+    shop: Shop | None = None,
 ) -> AsyncGenerator[Inside]:
     """One that serves a shop, without auth where there is no tenant; all is over when the block ends."""
-    shop = Shop()
+    shop = shop or Shop()
     openers = {"shop": shop.open} if upstreams is None else upstreams
     serve = serve or ServeSettings(no_auth=not tenants)
     told = Settings(
         HeadgateSettings(), {}, serve=serve, tenants={tenant.name: tenant for tenant in tenants}, **(settings or {})
     )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with gate_over(told, {name: (UpstreamRules(), opener) for name, opener in openers.items()}) as gate:
-            if upstreams is None:
-                await gate.settled(5)
-            server = HttpServer(gate, listener, no_auth=serve.no_auth)
-            async with asyncio.timeout(WAIT_S * 2), asyncio.TaskGroup() as tasks:
-                tasks.create_task(server.serve())
-                try:
-                    yield Inside(server.url, gate, server, shop)
-                finally:
-                    server.stop()
-    _end_watcher()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            async with gate_over(told, {name: (UpstreamRules(), opener) for name, opener in openers.items()}) as gate:
+                if upstreams is None:
+                    await gate.settled(5)
+                server = HttpServer(gate, listener, no_auth=serve.no_auth)
+                async with asyncio.timeout(WAIT_S * 2), asyncio.TaskGroup() as tasks:
+                    tasks.create_task(server.serve())
+                    try:
+                        yield Inside(server.url, gate, server, shop)
+                    finally:
+                        server.stop()
+    finally:
+        _end_watcher()
+
+
+def is_watcher(task: asyncio.Task[Any]) -> bool:
+    """Whether it is the one task that the SSE library keeps for each event loop, and has no way to end."""
+    return getattr(task.get_coro(), "__name__", "") == "_shutdown_watcher"
 
 
 def _end_watcher() -> None:
-    """The SSE library keeps one task for each event loop, and has no way to end it."""
-    for task in asyncio.all_tasks():
-        if getattr(task.get_coro(), "__name__", "") == "_shutdown_watcher":
-            task.cancel()
+    for task in filter(is_watcher, asyncio.all_tasks()):
+        task.cancel()
 
 
 class Asking:

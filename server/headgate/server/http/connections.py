@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 HEADER_S = 10.0
 """For the head of a request, from the connection or from the first byte of a later one."""
+LATE_S = 1.0
+"""After that, a connection whose request is not there yet is the first to make room."""
 BODY_S = 60.0
 """For its body."""
 READ_S = 30.0
@@ -43,21 +45,26 @@ class Places:
         """Room for `limit` connections."""
         self._limit = limit
         self._taken: set[TimedConnection] = set()
-        self._owing: dict[TimedConnection, None] = {}
-        """Those that owe us a request, or the rest of one; the longest waiting first."""
+        self._owing: dict[TimedConnection, float] = {}
+        """Those that owe us a request, or the rest of one, and since when; the longest waiting first."""
         self._idle: dict[TimedConnection, None] = {}
         """Those that have been answered and may ask again."""
 
     def enter(self, connection: "TimedConnection") -> bool:
         """Take a place; whether there is one."""
         if len(self._taken) >= self._limit:
-            longest = next(iter(self._owing), None) or next(iter(self._idle), None)
-            if longest is None:
+            other = self._dispensable(connection.loop.time())
+            if other is None:
                 return False
-            longest.drop()
-            self.leave(longest)
+            other.drop()
+            self.leave(other)
         self._taken.add(connection)
         return True
+
+    def _dispensable(self, now: float) -> "TimedConnection | None":
+        """The one to make room: who is late with a request, else who has none, else who is about to send one."""
+        late, since = next(iter(self._owing.items()), (None, now))
+        return late if now - since > LATE_S else next(iter(self._idle), late)
 
     def leave(self, connection: "TimedConnection") -> None:
         """Give the place back."""
@@ -68,7 +75,7 @@ class Places:
         """Note that a request, or the rest of one, is still to come."""
         if connection in self._taken:
             self._idle.pop(connection, None)
-            self._owing.setdefault(connection)
+            self._owing.setdefault(connection, connection.loop.time())
 
     def idles(self, connection: "TimedConnection") -> None:
         """Note that nothing is to come that we know of."""

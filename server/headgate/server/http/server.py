@@ -14,6 +14,7 @@ from headgate.server.http.app import PATH, http_app
 from headgate.server.http.connections import KEEP_ALIVE_S, Places, TimedConnection, affordable
 from headgate.server.http.guard import Guard
 from headgate.server.http.known_hosts import known_names
+from headgate.server.http.sessions import Sessions
 from headgate.server.mcp_server import mcp_server
 
 logger = logging.getLogger(__name__)
@@ -30,14 +31,15 @@ class HttpServer:
         serve = gate.settings.serve
         guard = None if no_auth else Guard(gate.settings)
         server, self._changes = mcp_server(gate) if guard is None else mcp_server(gate, guard.caller_of)
+        self._sessions = Sessions(server, serve.body_limit)
         connection: Any = partial(TimedConnection, Places(affordable(serve.connections)))
         self._listener = listener
         self._server = uvicorn.Server(
             uvicorn.Config(
-                http_app(gate, server, guard, known_names(serve, name, port)),
+                http_app(gate, self._sessions, guard, known_names(serve, name, port)),
                 http=connection,
                 ws="none",
-                lifespan="on",
+                lifespan="off",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
@@ -52,7 +54,7 @@ class HttpServer:
 
     async def serve(self) -> None:
         """Serve until `stop`, and until the requests in flight are answered or have had their time."""
-        async with beside(self._changes.run()):
+        async with self._sessions.run(), beside(self._changes.run()):
             await self._server.serve([self._listener])
 
     def stop(self) -> None:
@@ -60,6 +62,7 @@ class HttpServer:
         self._server.force_exit = self._server.should_exit
         self._server.should_exit = True
         self._changes.close()
+        self._sessions.close()
         left = len(self._server.server_state.tasks)
         if left and not self._server.force_exit:
             logger.info("stopping when %d requests have been answered; asked again, at once", left)

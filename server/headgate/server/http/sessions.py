@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import anyio
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -27,6 +28,8 @@ class Sessions:
             for stateless in (False, True)
         ]
         self._with, self._without = map(StreamableHTTPASGIApp, self._managers)
+        self._standing: set[anyio.CancelScope] = set()
+        """The streams that clients listen on for whatever may come."""
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
@@ -34,10 +37,17 @@ class Sessions:
         async with self._managers[0].run(), self._managers[1].run():
             yield
 
+    def close(self) -> None:
+        """End the streams that would stay open for ever. Requests are answered all the same."""
+        for stream in self._standing:
+            stream.cancel()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = {name.lower() for name, _ in scope["headers"]}
-        if scope["method"] != "POST" or MCP_SESSION_ID_HEADER.lower().encode() in headers:
+        if scope["method"] == "GET":
+            await self._stand(scope, receive, send)
+        elif scope["method"] != "POST" or MCP_SESSION_ID_HEADER.lower().encode() in headers:
             await self._with(scope, receive, send)
         elif MCP_METHOD_HEADER.lower().encode() in headers:
             await self._without(scope, receive, send)
@@ -45,6 +55,14 @@ class Sessions:
             taken = await self._body(receive)
             app = self._with if _opens_a_session(taken) else self._without
             await app(scope, _again(taken, receive), send)
+
+    async def _stand(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with anyio.CancelScope() as stream:
+            self._standing.add(stream)
+            try:
+                await self._with(scope, receive, send)
+            finally:
+                self._standing.discard(stream)
 
     async def _body(self, receive: Receive) -> list[Message]:
         """The body, as far as it is within the limit: what is larger is refused by whoever reads on."""
