@@ -31,6 +31,11 @@ class Pace:
         return (cls(AsyncLimiter(rate.burst, rate.burst * rate.period_s / rate.count)),)
 
     @property
+    def waiting(self) -> int:
+        """Calls on their way to a token."""
+        return self._total
+
+    @property
     def _spacing_s(self) -> float:
         return self.limiter.time_period / self.limiter.max_rate
 

@@ -24,8 +24,9 @@ class Caller:
     def __init__(self, principal: str, allowed: Allowed | None = None) -> None:
         """What is kept for one `principal` is there for nobody else."""
         self.principal = principal
-        self._tools = (allowed or Allowed()).tools
-        self._pace = Pace.of(None if allowed is None else allowed.rate)
+        self.allowed = allowed or Allowed()
+        self._tools = self.allowed.tools
+        self._pace = Pace.of(self.allowed.rate)
         self._seen: tuple[Catalogue, Catalogue] | None = None
 
     def __repr__(self) -> str:
@@ -69,14 +70,27 @@ class Callers:
         self._tenants = {name: Caller(name, tenant.allowed) for name, tenant in tenants.items()}
         self._others: OrderedDict[str, Caller] = OrderedDict()
 
+    def become(self, tenants: Mapping[str, TenantSettings]) -> None:
+        """Go by other settings. Who may do what it might before goes on where it was with its rate."""
+        before = self._tenants
+        self._tenants = {
+            name: _same(before.get(name), tenant.allowed) or Caller(name, tenant.allowed)
+            for name, tenant in tenants.items()
+        }
+
     def tenant(self, name: str) -> Caller | None:
         """The tenant of that name."""
         return self._tenants.get(name)
 
     def other(self, principal: str, allowed: Allowed) -> Caller:
         """One that is no tenant; the same object for the same principal as long as it keeps calling."""
-        caller = self._others.pop(principal, None) or Caller(principal, allowed)
+        caller = _same(self._others.pop(principal, None), allowed) or Caller(principal, allowed)
         self._others[principal] = caller
         if len(self._others) > KEPT_CALLERS:
             self._others.popitem(last=False)
         return caller
+
+
+def _same(caller: Caller | None, allowed: Allowed) -> Caller | None:
+    """The caller, where it may still do the same."""
+    return caller if caller is not None and caller.allowed == allowed else None

@@ -93,7 +93,7 @@ def difference(before: Settings, now: Settings) -> str:
     ]
     told += [
         f"changed [{table}]"
-        for table in ("headgate", "recipes", "prefetch")
+        for table in ("headgate", "recipes", "prefetch", "tenants")
         if getattr(before, table) != getattr(now, table)
     ]
     return "; ".join(told) or "nothing that matters has changed"

@@ -52,6 +52,7 @@ async def serving(
     upstreams: Mapping[str, Open] | None = None,
     settings: Mapping[str, Any] | None = None,
     shop: Shop | None = None,
+    within_s: float = WAIT_S * 2,
 ) -> AsyncGenerator[Inside]:
     """One that serves a shop, without auth where there is no tenant; all is over when the block ends."""
     shop = shop or Shop()
@@ -66,7 +67,7 @@ async def serving(
                 if upstreams is None:
                     await gate.settled(5)
                 server = HttpServer(gate, listener, no_auth=serve.no_auth)
-                async with asyncio.timeout(WAIT_S * 2), asyncio.TaskGroup() as tasks:
+                async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
                     tasks.create_task(server.serve())
                     try:
                         yield Inside(server.url, gate, server, shop)

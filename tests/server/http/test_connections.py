@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,6 +37,18 @@ NEW_ERA = {
 }
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Shows figures of a full run."""
+
+    def show(line: str) -> None:
+        if FULL:
+            with capsys.disabled():
+                print(f"\n{line}")  # noqa: T201
+
+    return show
 
 
 def limited(places: int = 100) -> ServeSettings:
@@ -83,7 +95,7 @@ async def end_of(reader: asyncio.StreamReader) -> bytes:
     ],
 )
 async def test_connections_that_trickle_do_not_stop_a_client_that_does_not(
-    pieces: tuple[bytes, ...], record_property: Any
+    pieces: tuple[bytes, ...], report: Callable[[str], None]
 ) -> None:
     async with serving(serve=limited(PLACES)) as inside, wires(inside, SLOW) as slow, asyncio.TaskGroup() as tasks:
         tasks.create_task(trickle(slow, *pieces))
@@ -91,7 +103,7 @@ async def test_connections_that_trickle_do_not_stop_a_client_that_does_not(
         for _ in range(20):
             result = await Asking(inside).tool("batch_call", calls=[look("a")])
             assert result["structuredContent"]["outcome"] == "ok"
-        record_property("seconds of 20 batches", round(time.perf_counter() - asked, 2))
+        report(f"{SLOW} slow connections, {PLACES} places: 20 batches in {time.perf_counter() - asked:.2f} s")
 
 
 @pytest.mark.parametrize("piece", [b"", b"POST /mcp HT", HEAD, HEAD + b"content-length: 9\r\n\r\n{"])
@@ -145,7 +157,9 @@ async def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pyt
                     await asyncio.sleep(0.02)
 
 
-async def test_ten_clients_that_all_use_id_1_each_get_their_own_answer_every_time(record_property: Any) -> None:
+async def test_ten_clients_that_all_use_id_1_each_get_their_own_answer_every_time(
+    report: Callable[[str], None],
+) -> None:
     async def ask(inside: Inside, name: str) -> None:
         async with httpx.AsyncClient(timeout=WAIT_S, headers=ACCEPT) as client:
             for number in range(ROUNDS // 10):
@@ -154,10 +168,10 @@ async def test_ten_clients_that_all_use_id_1_each_get_their_own_answer_every_tim
                 assert (answer["id"], answer["result"]["structuredContent"]["tag"]) == (1, tag)
 
     asked = time.perf_counter()
-    async with serving() as inside, asyncio.TaskGroup() as tasks:
+    async with serving(within_s=WAIT_S + ROUNDS / 20) as inside, asyncio.TaskGroup() as tasks:
         for number in range(10):
             tasks.create_task(ask(inside, f"client{number}"))
-    record_property("seconds", round(time.perf_counter() - asked, 1))
+    report(f"{ROUNDS} answers to 10 clients in {time.perf_counter() - asked:.1f} s, each its own")
 
 
 async def test_an_idle_client_that_was_let_go_reconnects_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,10 +25,10 @@ _LONGEST = 16_384
 class SignedTokens:
     """The tokens of the authorization server of `[serve.oauth]`."""
 
-    def __init__(self, oauth: OAuthSettings, tenants: Iterable[TenantSettings]) -> None:
+    def __init__(self, oauth: OAuthSettings, keys: SigningKeys, tenants: Iterable[TenantSettings]) -> None:
         """Subjects that `tenants` name are these tenants; any other is one of its own."""
         self._oauth = oauth
-        self._keys = SigningKeys(oauth)
+        self._keys = keys
         self._tenants = {subject: tenant.name for tenant in tenants for subject in tenant.subjects}
 
     async def verify_token(self, token: str) -> AccessToken | None:

@@ -13,10 +13,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from headgate.server.callers import Caller, Callers
+from headgate.server.gate import Gate
 from headgate.server.http.access_tokens import SignedTokens
+from headgate.server.http.signing_keys import SigningKeys
 from headgate.server.http.tokens import KnownTokens
-from headgate.server.settings import Settings
-from headgate.server.settings.serve import Allowed
 
 
 class Verifier(Protocol):
@@ -30,17 +30,29 @@ class Verifier(Protocol):
 class Guard:
     """Lets in whoever shows a token, and says on whose behalf a request is then made."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, gate: Gate) -> None:
         """The tenants' own tokens, and those of the authorization server where there is one."""
-        self._oauth = settings.serve.oauth
-        tenants = settings.tenants.values()
-        self._verifiers: list[Verifier] = [KnownTokens(tenants, () if self._oauth is None else self._oauth.scopes)]
-        if self._oauth is not None:
-            self._verifiers.append(SignedTokens(self._oauth, tenants))
-        self._callers = Callers(settings.tenants)
+        self._gate = gate
+        self._oauth = gate.settings.serve.oauth
+        self._keys = None if self._oauth is None else SigningKeys(self._oauth)
+        self._tenants = gate.settings.tenants
+        self._callers = Callers(self._tenants)
+        self._verifiers = self._made()
+
+    def _made(self) -> list[Verifier]:
+        tenants = self._tenants.values()
+        scopes = () if self._oauth is None else self._oauth.scopes
+        made: list[Verifier] = [KnownTokens(tenants, scopes)]
+        if self._oauth is not None and self._keys is not None:
+            made.append(SignedTokens(self._oauth, self._keys, tenants))
+        return made
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Whom the token is of."""
+        """Whom the token is of. Tenants may come and go while we serve: a token that is taken back is good no more."""
+        if self._gate.settings.tenants is not self._tenants:
+            self._tenants = self._gate.settings.tenants
+            self._callers.become(self._tenants)
+            self._verifiers = self._made()
         for verifier in self._verifiers:
             found = await verifier.verify_token(token)
             if found is not None:
@@ -75,4 +87,6 @@ class Guard:
         tenant = self._callers.tenant(principal)
         if tenant is not None:
             return tenant
-        return self._callers.other(principal, (self._oauth and self._oauth.allowed) or Allowed())
+        if self._oauth is None or self._oauth.allowed is None:
+            raise PermissionError("a request of a tenant that is gone")
+        return self._callers.other(principal, self._oauth.allowed)

@@ -29,7 +29,7 @@ class HttpServer:
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{port}{PATH}"
         serve = gate.settings.serve
-        guard = None if no_auth else Guard(gate.settings)
+        guard = None if no_auth else Guard(gate)
         server, self._changes = mcp_server(gate) if guard is None else mcp_server(gate, guard.caller_of)
         self._sessions = Sessions(server, serve.body_limit)
         connection: Any = partial(TimedConnection, Places(affordable(serve.connections)))

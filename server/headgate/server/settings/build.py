@@ -90,6 +90,8 @@ def headgate_settings(
 ) -> HeadgateSettings:
     """`[headgate]` with its defaults, and HEADGATE_PARALLEL over it. Relative paths are seen from `base`."""
     plain = HeadgateSettings()
+    if table.parallel is not None and environ.get("HEADGATE_PARALLEL", "").strip():
+        findings.notice(("headgate", "parallel"), "is without effect: HEADGATE_PARALLEL, or an option, is set")
     return HeadgateSettings(
         parallel=_parallel(plain.parallel if table.parallel is None else table.parallel, environ, findings),
         expose=table.expose or plain.expose,

@@ -1,7 +1,7 @@
 """`headgate serve`, and `headgate -- PROGRAM`."""
 
+import os
 import re
-from dataclasses import replace
 from ipaddress import ip_address
 
 import click
@@ -24,9 +24,10 @@ _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*):)?(?P<port>[0-9]{1,5})
 def serve(http: str | None, *, no_auth: bool, parallel: bool | None) -> None:
     """Run the MCP server: over stdio, or over HTTP."""
     address = _address(http) if http is not None else None
-    settings = chosen_settings()
     if parallel is not None:
-        settings = replace(settings, headgate=replace(settings.headgate, parallel=parallel))
+        # The variable, so that it still holds when the file is read again.
+        os.environ["HEADGATE_PARALLEL"] = str(int(parallel))
+    settings = chosen_settings()
     log_json = options().log_json
     if address is None:
         run(serve_stdio(settings, log_json=log_json), settings)
