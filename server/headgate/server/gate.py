@@ -18,8 +18,6 @@ from headgate.proxy.journal.memory import MemoryJournal
 from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.pins import Pins
 from headgate.proxy.prefetch import Prefetch, Prefetched
-from headgate.proxy.stdio import stdio_opener
-from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
 from headgate.server.approval import Approve, approve_call, approved
@@ -28,14 +26,14 @@ from headgate.server.books import Books
 from headgate.server.callers import OPERATOR, Caller
 from headgate.server.lock import keeping
 from headgate.server.log import log_prefetched
+from headgate.server.openers import opener_of, same_way
 from headgate.server.recipes import Recipes
-from headgate.server.settings import Settings, UpstreamSettings, load_settings
+from headgate.server.settings import Settings, load_settings
 from headgate.server.switch import Switch
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
 from headgate.tools.coerce import request_of
 from headgate.tools.dry_run import dry_run
-from headgate.tools.offer import own_tools
 from headgate.tools.outcome import Failure
 from headgate.tools.page import Page
 from headgate.tools.plan import Plan, make_plan, writes_in
@@ -197,13 +195,9 @@ class Gate:
 
         `chat` is OpenAI's Chat Completions, `responses` its Responses, `messages` Anthropic's Messages.
         """
-        from headgate.server.agents import anthropic, openai  # noqa: PLC0415 - only for those who embed a gate
+        from headgate.server.agents.offered import offered  # noqa: PLC0415 - only for those who embed a gate
 
-        shape = {"chat": openai.chat_tools, "responses": openai.response_tools, "messages": anthropic.tools}[api]
-        offered = self.recipes.tools(self.catalogue())
-        if self.settings.headgate.expose == "all":
-            offered += tuple(tool for tool in self.catalogue().tools if tool.denied is None)
-        return shape([*own_tools(), *({**tool.definition, **_named(tool)} for tool in offered)])
+        return offered(self, api)
 
     async def find(self, tool: str, caller: Caller = OPERATOR) -> Tool | NotFound:
         """The tool of that name, waiting for an upstream that is still being opened for the first time."""
@@ -225,7 +219,7 @@ class Gate:
         self._prefetch.obey(settings.prefetch)
         self._upstreams.become(
             {
-                name: (upstream.rules, None if _same_way(before.get(name), upstream) else opener_of(upstream))
+                name: (upstream.rules, None if same_way(before.get(name), upstream) else opener_of(upstream))
                 for name, upstream in settings.upstreams.items()
             }
         )
@@ -397,37 +391,3 @@ async def gate_over(
 def _journal(settings: Settings) -> Journal:
     place = settings.headgate.journal
     return MemoryJournal() if place is None else JournalFile(place, settings.headgate.journal_arguments)
-
-
-def _same_way(before: UpstreamSettings | None, now: UpstreamSettings) -> bool:
-    """Whether both are reached in the same way."""
-    return before is not None and _way_to(before) == _way_to(now)
-
-
-def _way_to(upstream: UpstreamSettings) -> tuple[object, ...]:
-    """Everything that an opener goes by."""
-    rules = upstream.rules
-    return upstream.target, rules.concurrency, rules.answer_limit, rules.replicas
-
-
-def opener_of(upstream: UpstreamSettings) -> Open:
-    """What opens sessions with an upstream."""
-    target, rules = upstream.target, upstream.rules
-    match target:
-        case StdioTarget():
-            return stdio_opener(target, rules.answer_limit)
-        case HttpTarget():
-            # Imported here: whoever has only stdio upstreams need not wait for an HTTP client to load.
-            from headgate.proxy.http import http_opener  # noqa: PLC0415
-            from headgate.proxy.sse import sse_opener  # noqa: PLC0415
-
-            opener = sse_opener if target.transport == "sse" else http_opener
-            return opener(target, rules.concurrency, rules.answer_limit)
-        case EndpointsTarget():
-            from headgate.proxy.endpoints.opener import endpoints_opener  # noqa: PLC0415
-
-            return endpoints_opener(target, rules.concurrency, rules.answer_limit)
-
-
-def _named(tool: Tool) -> dict[str, Any]:
-    return {"name": tool.qualified, "inputSchema": {"type": "object", **tool.input_schema}}
