@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.server.gates import Shop, by_id, ended, gate_with, look, pay
 from tests.virtual_time import in_virtual_time
 
+from headgate.proxy.connection import CallFailedError
 from headgate.server.settings import parse_settings
 from headgate.tools.rules import Forward, ToolRules, UpstreamRules
 
@@ -123,3 +125,16 @@ async def test_what_only_reads_never_touches_the_journal(tmp_path: Path) -> None
         await gate.batch([look("a"), look("b", idempotency_key="k")])
 
     assert not (tmp_path / "state").exists()
+
+
+async def test_a_write_that_is_passed_through_and_not_answered_is_told_as_what_it_is() -> None:
+    shop = Shop()
+    rules = UpstreamRules(every_tool=ToolRules(timeout_s=2))
+    async with gate_with(shop=shop, rules=rules) as gate:
+        with pytest.raises(CallFailedError) as write:
+            await gate.call("shop__pay", {"s": 9})
+        with pytest.raises(CallFailedError) as read:
+            await gate.call("shop__look", {"s": 9})
+
+    assert (write.value.code, read.value.code) == ("OUTCOME_UNKNOWN", "TOOL_TIMEOUT")
+    assert str(write.value).endswith("check with a read, and never send it again under another key")

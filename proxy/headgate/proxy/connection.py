@@ -49,6 +49,11 @@ class CallFailedError(Exception):
         other.__dict__.update(self.__dict__)
         return other
 
+    def told(self, kind: ToolClass) -> "CallFailedError":
+        """The same failure as the caller of a read or a write is told of it."""
+        failure = self.failure(kind)
+        return CallFailedError(failure.code, failure.message, sent=self.sent, retry_after_s=failure.retry_after_s)
+
     def failure(self, kind: ToolClass) -> Failure:
         """What the caller of a read or a write is told. A write that may have been applied is never just an error."""
         if kind == "write" and self.sent:

@@ -158,7 +158,10 @@ class Gate:
             self._prefetch.called(found, arguments, caller.principal)
         now = asyncio.get_running_loop().time()
         attempt = Attempt(found, arguments, found.rules.timeout_s, (), now, client=client, input=required)
-        return await caller.path(self._upstreams.call)(attempt)
+        try:
+            return await caller.path(self._upstreams.call)(attempt)
+        except CallFailedError as failed:
+            raise failed.told(found.kind) from None
 
     async def answer_openai(self, message: object, *, approve: Approve | None = None) -> list[dict[str, Any]]:
         """Make the tool calls of a model's answer as one batch: one result for each, in order, once all have ended.

@@ -50,6 +50,7 @@ class Upstream:
     recovers_after: int = 1_000
     down_after: int = 1_000
     is_error: bool = False
+    asks: bool = False
     given_up_at: float | None = None
 
     async def make(self, attempt: Attempt) -> Mapping[str, Any]:
@@ -67,6 +68,8 @@ class Upstream:
             self.given_up_at = asyncio.get_running_loop().time()
             raise
         self.up = len(self.made) < self.down_after
+        if self.asks:
+            return {"resultType": "input_required"}
         if self.is_error:
             return {"content": [], "isError": True}
         if self.fails is not None and len(self.made) <= self.recovers_after:
@@ -304,6 +307,26 @@ async def test_the_key_goes_with_the_write_where_its_tool_takes_one(into: Any, s
 
     (attempt,) = up.sent
     assert (attempt.arguments, attempt.meta, attempt.headers) == seen
+
+
+async def test_what_two_principals_call_alike_is_not_one_write_to_the_server_either() -> None:
+    async with upstream() as up:
+        for principal in ("me", "you"):
+            one = write(forward=Forward("meta", "key"))
+            one.principal = principal
+            await up.call(one)
+
+    keys = {str(attempt.meta and attempt.meta["key"]) for attempt in up.sent}
+    assert len(keys) == 2
+    assert "k" not in keys
+
+
+async def test_a_write_that_its_server_asks_something_for_first_is_not_made_yet() -> None:
+    async with upstream() as up:
+        up.asks = True
+        assert (await up.call(write()))["resultType"] == "input_required"
+        up.asks = False
+        assert await up.call(write()) == answer({"number": 2})
 
 
 async def test_without_a_key_of_the_callers_such_a_write_gets_one_of_its_own() -> None:

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
@@ -113,7 +114,7 @@ class Writes:
             self._failed(write, why, attempt)
             return broken
         reach("answered")
-        await self._journal.settle(write, Ending("failed" if result.get("isError") is True else "ok", result))
+        await self._journal.settle(write, _ending_of(result))
         reach("settled")
         return result
 
@@ -159,12 +160,22 @@ class _Late:
             logger.info("a write was answered after its timeout: the journal has its outcome now")
 
 
+def _ending_of(result: Result) -> Ending:
+    if result.get("resultType") == "input_required":
+        # Nothing is done yet: the same write comes again, with what was asked for.
+        return Ending("not_sent", message="its upstream asks for input first")
+    return Ending("failed" if result.get("isError") is True else "ok", result)
+
+
 def _forward(attempt: Attempt) -> None:
     """Let the write take its key with it, where its tool takes one; without a key of the caller's, one of its own."""
     forward = attempt.tool.rules.forward
     if forward is None:
         return
     key = attempt.key or f"headgate-{secrets.token_hex(16)}"
+    if attempt.key and attempt.principal:
+        # The server knows headgate only: what two principals call alike must not be one write there.
+        key = sha256(f"{attempt.principal}\n{attempt.key}".encode()).hexdigest()
     match forward.into:
         case "argument":
             attempt.arguments = {forward.name: key, **attempt.arguments}
