@@ -1,4 +1,4 @@
-"""What the journal adds to a write, beside one FULL commit of SQLite in the same run. `python bench/journal_cost.py`."""
+"""What the journal adds to a write, beside one FULL commit of SQLite in the same run."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from headgate.tools.keys import canonical
 
 NOTHING = "0" * 64
@@ -54,10 +56,17 @@ def append(connection: sqlite3.Connection, write: int | None, at: float, what: s
     before, seal_before = last or base(connection)
     seq = before + 1
     about = seq if write is None else write
-    text = canonical(detail)
+    text = _text(detail)
     seal = sealed(seal_before, seq, about, at, (what, text))
     connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (seq, about, at, what, text, seal))
     return seq
+
+
+def _text(detail: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(detail, default=str).decode()
+    except TypeError:  # half a surrogate pair, which only Python's own writer can put down
+        return canonical(detail)
 
 
 def base(connection: sqlite3.Connection) -> tuple[int, str]:
