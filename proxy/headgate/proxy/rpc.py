@@ -255,6 +255,10 @@ class Request:
         slip = self._slip
         return self._is_call and slip is not None and slip.end is not None and slip.end <= read_to
 
+    def take_back(self) -> bool:
+        """Keep it from the peer for good, if none of it has been sent; whether that is so."""
+        return self._slip is not None and self._rpc.take_back(self._slip)
+
     async def answer(self, *, cancel: bool = True) -> dict[str, Any]:
         """Wait for the result. Abandoned, the peer is told to cancel it, unless `cancel` is false.
 
@@ -269,7 +273,7 @@ class Request:
             return await self.future
         except asyncio.CancelledError:
             self._rpc.forget(self.identity)
-            if self._slip is not None and self._rpc.take_back(self._slip):
+            if self.take_back():
                 raise TakenBackError from None
             if cancel:
                 self._rpc.tell("notifications/cancelled", {"requestId": self.identity})

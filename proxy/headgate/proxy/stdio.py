@@ -9,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from headgate.proxy.child import MAX_LINE, MAX_UNREAD, Child, started
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, SessionGoneError
 from headgate.proxy.noise import Noise
+from headgate.proxy.recall import RECALL
 from headgate.proxy.redact import secrets_in, secrets_in_args
 from headgate.proxy.rpc import LineClosedError, Rpc
 from headgate.proxy.session import KnownEra, SessionConnection, answered_with_error, line_closed, negotiated
@@ -53,7 +54,11 @@ class _Line:
             why = "the upstream does not read its input"
             raise CallFailedError("UPSTREAM_UNAVAILABLE", why, sent=False, transient=True)
         try:
-            return await self._rpc.request(method, params).answer()
+            request = self._rpc.request(method, params)
+            recall = RECALL.get()
+            if recall is not None:
+                recall.take_back = request.take_back
+            return await request.answer()
         except LineClosedError as closed:
             raise line_closed(closed) from None
         except MCPError as error:

@@ -19,6 +19,7 @@ from headgate.proxy.journal.failpoint import reach
 from headgate.proxy.journal.journal import Ending, Journal, JournalError
 from headgate.proxy.journal.keyed import Keyed, intent_of
 from headgate.proxy.journal.replay import refused, replayed
+from headgate.proxy.recall import RECALL, Recall
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +65,13 @@ class Writes:
                 found = await self._begin(attempt)
                 if found is not None:
                     return found
-            sending = self._group.create_task(self._carry(send, attempt))
+            recall = Recall()
+            sending = self._group.create_task(self._carry(send, attempt, recall))
             try:
                 answer = await asyncio.shield(sending)
             except asyncio.CancelledError:
+                if recall.take_back():
+                    attempt.sent = False
                 self._leave(sending, attempt, late)
                 raise
             if isinstance(answer, Exception):
@@ -91,11 +95,12 @@ class Writes:
         _forward(attempt)
         return None
 
-    async def _carry(self, send: CallPath, attempt: Attempt) -> Result | Exception:
+    async def _carry(self, send: CallPath, attempt: Attempt, recall: Recall) -> Result | Exception:
         """What became of a write that is sent now; a failure too is given, since nobody may be there to catch it."""
         write = attempt.write
         if write is None:
             raise RuntimeError("a write goes out that is not written down")
+        RECALL.set(recall)
         try:
             reach("sending")
             result = await send(attempt)
