@@ -140,3 +140,18 @@ def test_many_unknown_names_over_many_tools_are_answered_soon() -> None:
 
     assert all(isinstance(hint, NotFound) and "did you mean" in hint.message for hint in hints)
     assert process_time() - started < 4
+
+
+def test_without_prefix_tools_keep_their_own_names_where_nobody_else_has_them() -> None:
+    own = [{"name": name} for name in ("get", "batch_call", "odd name")]
+    catalogue = Catalogue(
+        [
+            Listing("a", UpstreamRules(prefix=False), tuple(own)),
+            Listing("b", UpstreamRules(prefix=False), ({"name": "get"},)),
+        ]
+    )
+
+    assert [tool.qualified for tool in catalogue.tools] == ["get", "a__batch_call", "a__odd_name", "b__get"]
+    found = catalogue.find("a__get")
+    assert not isinstance(found, NotFound)
+    assert found.qualified == "get"

@@ -16,7 +16,7 @@ from headgate.proxy.connection import MAX_ANSWER, MAX_LATE, Connection, Open, Op
 from headgate.proxy.http_body import ENCODINGS
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
-from headgate.proxy.session import Send, SessionConnection, answered_with_error, negotiated
+from headgate.proxy.session import KnownEra, Send, SessionConnection, answered_with_error, negotiated
 from headgate.proxy.streamable import Streamable
 from headgate.proxy.target import HttpTarget
 
@@ -42,7 +42,7 @@ def http_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_AN
         async with client_of(target, concurrency) as client, anyio.create_task_group() as tasks:
             line = Streamable(client, target.url, tasks, answer_limit)
             try:
-                async with negotiated(line, opening, secrets) as (session, meta):
+                async with negotiated(line, opening, secrets, KnownEra(is_old=target.handshake)) as (session, meta):
                     if meta is None:
                         tasks.start_soon(line.listen, opening.tools_changed)
                     send = _sender(line, modern=meta is not None)

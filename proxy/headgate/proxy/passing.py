@@ -14,6 +14,7 @@ from headgate.proxy.client import Client, PatientClient
 from headgate.proxy.connection import CallFailedError, Connection
 from headgate.proxy.rounds import to_the_end
 from headgate.proxy.session import SessionConnection
+from headgate.tools.rules import UpstreamRules
 
 MAX_NAMED = 10_000
 """URIs out of an upstream's results that are kept. The oldest go first."""
@@ -58,16 +59,23 @@ class _Clocked:
 class Passing:
     """The way of everything but calls of tools to one upstream. It outlives the upstream's sessions."""
 
-    def __init__(self, name: str, timeout_s: Callable[[], float], ready: Callable[[], Awaitable[Connection]]) -> None:
-        """`timeout_s` says how long a request may take; `ready` waits for a session."""
+    def __init__(
+        self, name: str, rules: Callable[[], UpstreamRules], ready: Callable[[], Awaitable[Connection]]
+    ) -> None:
+        """`rules` are the upstream's as they stand; `ready` waits for a session."""
         self.name = name
-        self._timeout_s = timeout_s
+        self._rules = rules
         self._ready = ready
         self.clients = Clients()
         self._sessions: list[SessionConnection] = []
         self._renewing: set[asyncio.Task[None]] = set()
         self._subscribed: Counter[str] = Counter()
         self._named: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def prefix(self) -> bool:
+        """Whether its prompts are offered under its own name and theirs."""
+        return self._rules().prefix
 
     def offers(self, what: str) -> bool:
         """Whether the upstream is up and says that it has the capability `what`."""
@@ -104,7 +112,7 @@ class Passing:
             CallFailedError: There is no result, and why.
 
         """
-        timeout_s = self._timeout_s()
+        timeout_s = self._rules().every_tool.timeout_s
         clock = asyncio.timeout(timeout_s)
         patient = PatientClient(client, _Clocked(clock))
         try:
@@ -129,7 +137,7 @@ class Passing:
         connection = self._connection
         if connection is None:
             raise CallFailedError("UPSTREAM_UNAVAILABLE", f'upstream "{self.name}" is not available', sent=False)
-        timeout_s = self._timeout_s()
+        timeout_s = self._rules().every_tool.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 return [*await connection.list(method, key, identity)]

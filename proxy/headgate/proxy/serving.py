@@ -58,7 +58,7 @@ class Serving:
         identity = as_request_id(message.get("id"))
         if not isinstance(method, str):
             self.line.ignored += 1
-        elif identity is None and (method in _IDLE_NEWS or run_notify_intercept(self.intercept, method, params)):
+        elif identity is None and (run_notify_intercept(self.intercept, method, params) or method in _IDLE_NEWS):
             pass
         elif self.under_way < MAX_SERVED:
             self.under_way += 1

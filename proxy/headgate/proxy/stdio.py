@@ -19,7 +19,7 @@ from headgate.proxy.target import StdioTarget
 def stdio_opener(target: StdioTarget, max_line: int = MAX_LINE) -> Open:
     """An opener that starts the process of `target` for each session, whose answers take `max_line` bytes at most."""
     secrets = secrets_in(target.env) | secrets_in_args(target.args) | target.secrets
-    known = KnownEra()
+    known = KnownEra(is_old=target.handshake)
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:

@@ -18,6 +18,8 @@ class StdioTarget:
     cwd: str | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """What else must not be shown, such as what was filled into `args` from the environment."""
+    handshake: bool = False
+    """Whether to speak the era of the handshake, though the server may know a newer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class HttpTarget:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     transport: Literal["streamable-http", "sse"] = "streamable-http"
+    handshake: bool = False
+    """Whether to speak the era of the handshake, though the server may know a newer one."""
 
 
 @dataclass(frozen=True, slots=True)

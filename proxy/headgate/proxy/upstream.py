@@ -68,7 +68,7 @@ class Upstream:
         `pins` know what the tools were; without any, that is known for as long as this lives.
         """
         self.name = name
-        self.passing = Passing(name, lambda: self.rules.every_tool.timeout_s, self._connected)
+        self.passing = Passing(name, lambda: self.rules, self._connected)
         self._pins = pins or Pins()
         self.rules = rules
         self._limits = Limits(rules, name)

@@ -21,6 +21,15 @@ def test_an_address_has_headers_and_a_transport() -> None:
     assert one_upstream(text).target == HttpTarget("https://[::1]:8/mcp?a=b", {"X-Key": "k"}, "sse")
 
 
+def test_a_server_that_knows_both_eras_can_be_spoken_to_in_the_older_one() -> None:
+    for place in ("command = 'x'", "url = 'http://x'"):
+        newest = one_upstream(place).target
+        older = one_upstream(f"{place}\nprotocol = '2025-11-25'").target
+        assert isinstance(newest, StdioTarget | HttpTarget)
+        assert isinstance(older, StdioTarget | HttpTarget)
+        assert (newest.handshake, older.handshake) == (False, True)
+
+
 def test_a_relative_folder_is_seen_from_the_file_and_a_tilde_is_home() -> None:
     def cwd(written: str, base: Path | None) -> str | None:
         target = (

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any, Literal, cast
 
 from headgate.tools.classify import classify
-from headgate.tools.names import SEPARATOR, could_match, matches, offered_name, with_hash
+from headgate.tools.names import SEPARATOR, could_match, matches, offered_name, own_name, with_hash
 from headgate.tools.rules import ToolClass, ToolRules, UpstreamRules
 from headgate.tools.trust import Concern
 
@@ -96,7 +96,9 @@ class Catalogue:
         rules = listing.rules.of(name)
         concern = listing.concerns.get(name)
         kind, reason = classify(definition, rules, concern, trusted=listing.rules.trust_annotations)
-        qualified = offered_name(listing.upstream, name)
+        qualified = offered_name(listing.upstream, name) if listing.rules.prefix else own_name(listing.upstream, name)
+        if qualified in self._by_name and not listing.rules.prefix:
+            qualified = offered_name(listing.upstream, name)
         if qualified in self._by_name:
             qualified = with_hash(qualified, f"{listing.upstream}{SEPARATOR}{name}")
         denied = None if concern is None or not concern.denies else f"{qualified} is out of use: {concern.advice}"

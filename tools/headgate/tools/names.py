@@ -9,6 +9,8 @@ MAX_NAME = 48
 """Clients put a prefix of their own before a tool's name and cut the whole at 60 to 64 characters."""
 
 SEPARATOR = "__"
+RESERVED = frozenset(("batch_call", "batch_read", "find_tools", "get_result"))
+"""The names of headgate's own tools."""
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
 _HASH_LENGTH = 8
 _GLOB = re.compile(r"[*?\[]")
@@ -19,6 +21,12 @@ def offered_name(upstream: str, tool: str) -> str:
     exact = f"{upstream}{SEPARATOR}{tool}"
     name = _NOT_ALLOWED.sub("_", exact)
     return name if len(name) <= MAX_NAME else with_hash(name, exact)
+
+
+def own_name(upstream: str, tool: str) -> str:
+    """The tool's own name, for an upstream without prefix; where clients could not take it, as `offered_name`."""
+    plain = len(tool) <= MAX_NAME and not _NOT_ALLOWED.search(tool) and tool not in RESERVED
+    return tool if plain else offered_name(upstream, tool)
 
 
 def with_hash(name: str, exact: str) -> str:

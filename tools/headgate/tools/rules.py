@@ -60,6 +60,8 @@ class UpstreamRules:
     """One upstream's rules, and those of its tools by the upstream's own tool names."""
 
     trust_annotations: bool = True
+    prefix: bool = True
+    """Whether its tools and prompts are offered under its own name and theirs, and not under theirs alone."""
     concurrency: int = 16
     queue: int = 20_000
     """Calls that may wait for it; one batch takes no more room than it leaves."""

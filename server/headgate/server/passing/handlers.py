@@ -21,6 +21,8 @@ from headgate.server.passing.clients import SeatClient
 from headgate.server.passing.desk import Desk
 from headgate.server.passing.offers import PROMPTS, RESOURCES, TEMPLATES, Kind, Offers
 from headgate.server.passing.seats import Context, Seat
+from headgate.tools.catalogue import Tool
+from headgate.tools.names import SEPARATOR
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +64,8 @@ class Passed:
         """The prompts of all upstreams."""
         self.desk.seats.of(ctx)
         await self._gate.first_opening()
-        may_use = self._caller_of(ctx).may_use
-        prompts = [prompt for prompt in await self.offers.prompts() if may_use(prompt["name"])]
+        found = [prompt for prompt in await self.offers.prompts() if self._may_use(ctx, prompt)]
+        prompts = [{**prompt.definition, "name": prompt.qualified} for prompt in found]
         return {**COMPLETE, **NOT_CACHED, PROMPTS.key: prompts}
 
     async def list_resources(self, ctx: Context, _params: Any) -> Any:
@@ -196,9 +198,14 @@ class Passed:
     async def _prompt(self, ctx: Context, asked: str) -> tuple[Passing, str]:
         """Whose prompt is meant, and its own name for it."""
         found = await self.offers.prompt(asked)
-        if found is None or not self._caller_of(ctx).may_use(found.qualified):
+        if found is None or not self._may_use(ctx, found):
             raise MCPError(types.INVALID_PARAMS, f'no prompt is called "{asked}"')
         return self.offers.of(found.upstream), found.name
+
+    def _may_use(self, ctx: Context, prompt: Tool) -> bool:
+        """Whether a prompt is there for the caller, by the rules that say so of tools."""
+        may_use = self._caller_of(ctx).may_use
+        return may_use(prompt.qualified) or may_use(f"{prompt.upstream}{SEPARATOR}{prompt.name}")
 
     async def _owners(self, ctx: Context, uri: str) -> list[Passing]:
         """Who may have a resource. A caller that may not use everything has no resources: no rule can name them."""

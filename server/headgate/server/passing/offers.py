@@ -45,14 +45,16 @@ class Offers:
         self._latest: dict[tuple[str, Kind], list[Definition]] = {}
         self._prompts = Catalogue()
 
-    async def prompts(self) -> list[Definition]:
-        """All prompts, under the names that they are offered under."""
+    async def prompts(self) -> tuple[Tool, ...]:
+        """All prompts, under the names that they are offered under: known as tools are."""
         await self._look(PROMPTS)
         listings = [
-            Listing(name, UpstreamRules(), tuple(found)) for (name, kind), found in self._in_order() if kind is PROMPTS
+            Listing(name, UpstreamRules(prefix=self.of(name).prefix), tuple(found))
+            for (name, kind), found in self._in_order()
+            if kind is PROMPTS
         ]
         self._prompts = Catalogue(listings)
-        return [{**prompt.definition, "name": prompt.qualified} for prompt in self._prompts.tools]
+        return self._prompts.tools
 
     async def listed(self, kind: Kind) -> list[Definition]:
         """All resources or templates. Of two with the same URI the first is listed, and is the one that is read."""
@@ -68,7 +70,7 @@ class Offers:
         return next(passing for passing in self._passings() if passing.name == upstream)
 
     async def prompt(self, name: str) -> Tool | None:
-        """The prompt that is meant by `name`, known as tools are; `None` for no such prompt."""
+        """The prompt that is meant by `name`; `None` for no such prompt."""
         found = self._prompts.find(name)
         if not isinstance(found, Tool):
             await self.prompts()

@@ -24,6 +24,7 @@ def upstream_rules(upstream: Upstream, defaults: Rules) -> UpstreamRules:
     tools = {name: _tool_rules(tool, upstream, defaults) for name, tool in upstream.tools.items()}
     return UpstreamRules(
         trust_annotations=_nearest([upstream.trust_annotations], upstream.url is None),
+        prefix=_nearest([upstream.prefix], _PLAIN_UPSTREAM.prefix),
         concurrency=_nearest([upstream.concurrency, defaults.concurrency], _PLAIN_UPSTREAM.concurrency),
         queue=_nearest([upstream.queue], _PLAIN_UPSTREAM.queue),
         rate=_rate(upstream.rate_limit, upstream.burst),

@@ -94,6 +94,8 @@ class Upstream(Rules):
     include: list[str] | None = None
     exclude: list[str] | None = None
     trust_annotations: bool | None = None
+    protocol: Literal["2025-11-25"] | None = None
+    prefix: bool | None = None
     queue: Annotated[int, BeforeValidator(values.whole(1, 1_000_000))] | None = None
     tools: dict[str, Tool] = Field(default_factory=dict[str, Tool])
 

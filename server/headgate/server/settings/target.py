@@ -17,8 +17,8 @@ from headgate.server.settings.problems import Findings
 from headgate.server.settings.schema import Upstream
 
 _BESIDE = {
-    "command": ("args", "env", "cwd", "replicas", "answer_limit"),
-    "url": ("headers", "transport", "answer_limit"),
+    "command": ("args", "env", "cwd", "replicas", "answer_limit", "protocol"),
+    "url": ("headers", "transport", "answer_limit", "protocol"),
     "http": ("headers", "query", "openapi", "allow_private", "answer_limit"),
 }
 _SHORTEST_SECRET = 4
@@ -62,14 +62,14 @@ class TargetReader:
             return None
         values = {value for arg in args if isinstance(arg, Filled) for value in arg.values}
         secrets = frozenset(value for value in values if len(value) >= _SHORTEST_SECRET)
-        return StdioTarget(self._program(upstream.command), args, env, cwd, secrets)
+        return StdioTarget(self._program(upstream.command), args, env, cwd, secrets, upstream.protocol is not None)
 
     def _http(self, headers: Mapping[str, str]) -> HttpTarget | None:
         upstream = self.upstream
         if upstream.url is None:
             return None
         transport = upstream.transport or "streamable-http"
-        return HttpTarget(self._address("url", upstream.url), headers, transport)
+        return HttpTarget(self._address("url", upstream.url), headers, transport, upstream.protocol is not None)
 
     def _endpoints(self, headers: Mapping[str, str]) -> EndpointsTarget | None:
         upstream = self.upstream
