@@ -5,7 +5,9 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.proxy.journal.books import OK, UNKNOWN, data_of, found, intent, journal_at, number
@@ -13,6 +15,8 @@ from tests.proxy.journal.books import OK, UNKNOWN, data_of, found, intent, journ
 from headgate.proxy.journal.journal import Ending, JournalError
 from headgate.proxy.journal.ledger import MAX_RESULT
 from headgate.tools.keys import KEPT_S
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -186,16 +190,46 @@ async def test_while_it_is_locked_nothing_is_claimed_and_afterwards_all_goes_on(
         assert found(await journal.claim(intent("before"))).ending == OK
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="whoever may do all is refused nothing")
-async def test_where_nothing_may_be_written_nothing_is_claimed(path: Path) -> None:
-    path.parent.mkdir(parents=True)
-    path.parent.chmod(0o500)
+def allow(folder: Path, *, writing: bool) -> None:
+    folder.chmod(0o700 if writing else 0o500)
+
+
+@pytest.fixture
+def of_somebody() -> Iterator[Path]:
+    """A folder of a user who may not do everything, as whom the test runs."""
+    with TemporaryDirectory() as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        yield Path(folder)
+        if os.getuid() == 0:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are another matter there")
+async def test_where_nothing_may_be_written_nothing_is_claimed(of_somebody: Path) -> None:
+    path = of_somebody / "journal.db"
+    allow(of_somebody, writing=False)
     async with journal_at(path) as journal:
         with pytest.raises(JournalError, match=r"cannot be opened: .*denied"):
             await journal.claim(intent())
-        path.parent.chmod(0o700)
+        allow(of_somebody, writing=True)
 
         assert isinstance(await journal.claim(intent()), int)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are another matter there")
+async def test_a_journal_that_may_only_be_read_refuses_writes_until_it_may_be_written(of_somebody: Path) -> None:
+    path = of_somebody / "journal.db"
+    async with journal_at(path) as journal:
+        await journal.settle(number(await journal.claim(intent())), OK)
+    allow(of_somebody, writing=False)
+    async with journal_at(path) as journal:
+        with pytest.raises(JournalError, match="cannot be opened"):
+            await journal.claim(intent("another"))
+        allow(of_somebody, writing=True)
+
+        assert found(await journal.claim(intent())).ending == OK
 
 
 def read(path: Path) -> bytes:
