@@ -22,9 +22,10 @@ class Served:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.said: bytes = b""
-        self.url = self._wait_for(rb"serving at (\S+)")[1].decode()
+        self.url = self.wait_for(rb"serving at ([^\s\"]+)")[1].decode()
 
-    def _wait_for(self, words: bytes) -> re.Match[bytes]:
+    def wait_for(self, words: bytes) -> re.Match[bytes]:
+        """Read what it says on stderr until `words`, a pattern, are found in all that it has said."""
         assert self.process.stderr is not None
         deadline = time.monotonic() + WAIT_S
         while (found := re.search(words, self.said)) is None:

@@ -4,6 +4,7 @@ HEADGATE_FULL=1 runs the full figures: 1,000 slow connections, 10,000 rounds of 
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -18,7 +19,7 @@ import pytest
 from tests.server.gates import Shop, look, pay, text
 from tests.server.http.inside import Asking, Inside, answer_in, is_watcher, serving
 from tests.server.http.served import ACCEPT
-from tests.server.processes import WAIT_S, call
+from tests.server.processes import INITIALIZE, WAIT_S, call, request
 
 from headgate.server.http import connections
 from headgate.server.settings.serve import ServeSettings
@@ -214,6 +215,53 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_batch_leaves_nothing_ru
         assert inside.connections == 0
 
     assert inside.shop.events == events
+
+
+async def test_a_client_that_vanishes_from_its_session_leaves_nothing_running_and_then_no_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headgate.server.http.sessions.IDLE_S", 0.5)
+    body = json.dumps(call(2, "batch_call", calls=[look("first", 30), look("then", depends_on=["first"])])).encode()
+    async with serving(serve=limited()) as inside, wires(inside, 1) as ((_, writer),):
+        before = owned_tasks()
+        opened = await Asking(inside).post(request(1, "initialize", INITIALIZE))
+        headers = ACCEPT | {"mcp-session-id": opened.headers["mcp-session-id"], "content-length": str(len(body))}
+        writer.write(HEAD + "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode())
+        writer.write(b"\r\n" + body)
+        async with asyncio.timeout(WAIT_S):
+            while "first starts" not in inside.shop.events:  # noqa: ASYNC110 - it is in another's hands
+                await asyncio.sleep(0.01)
+            writer.transport.abort()
+            while owned_tasks() - before:  # noqa: ASYNC110 - tasks of many owners
+                await asyncio.sleep(0.01)
+
+    assert inside.shop.events == ["first starts", "first is cancelled"]
+
+
+async def test_what_a_client_listens_on_ends_with_the_server_and_what_it_asked_is_answered() -> None:
+    loop = asyncio.get_running_loop()
+    async with serving() as inside, asyncio.TaskGroup() as tasks:
+        for mode in ("legacy", "auto"):
+            tasks.create_task(_listen_and_ask(inside, mode))
+        while not {"legacy starts", "auto starts"} <= {*inside.shop.events}:  # noqa: ASYNC110 - it is in another's hands
+            await asyncio.sleep(0.01)
+        inside.server.stop()
+        asked = loop.time()
+
+    assert {"legacy ends", "auto ends"} <= {*inside.shop.events}
+    assert loop.time() - asked < ServeSettings().drain_s / 2
+
+
+async def _listen_and_ask(inside: Inside, mode: Any) -> None:
+    answers: list[Any] = []
+    with contextlib.suppress(Exception):  # taking its leave of a server that has gone
+        async with contextlib.AsyncExitStack() as stack:
+            client = await stack.enter_async_context(mcp.Client(inside.url, mode=mode))
+            await client.list_tools()  # or it would ask for them once it has its answer
+            if mode == "auto":
+                await stack.enter_async_context(client.listen(tools_list_changed=True))
+            answers.append(await client.call_tool("shop__look", {"tag": mode, "s": 1}))
+    assert [answer.structured_content for answer in answers] == [{"tag": mode}]
 
 
 def owned_tasks() -> set[asyncio.Task[Any]]:

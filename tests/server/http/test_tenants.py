@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,3 +125,15 @@ async def test_identical_reads_of_two_tenants_are_two_calls() -> None:
         await asyncio.gather(*(Asking(inside, one).tool("batch_call", **same) for one in (ALICE, ALICE, BOB)))
 
     assert inside.shop.events.count("same starts") == 2
+
+
+async def test_a_token_that_is_taken_back_while_we_serve_is_good_no_more_and_a_new_one_is() -> None:
+    async with serving(tenant("alice"), tenant("carol", rate=Rate(1, 60.0, 1))) as inside:
+        settings, listing = inside.gate.settings, request(1, "tools/list", {})
+        await Asking(inside, CAROL).tool("shop__look", tag="first")
+        inside.gate.settings = replace(settings, tenants={"carol": settings.tenants["carol"], "bob": tenant("bob")})
+        statuses = [(await Asking(inside, one).post(listing)).status_code for one in (ALICE, BOB, CAROL)]
+        late = await Asking(inside, CAROL).tool("batch_call", calls=[look("second")], timeout_s=1)
+
+    assert statuses == [401, 200, 200]
+    assert late["structuredContent"]["results"][0]["error_code"] == "RATE_LIMITED"  # its rate has not begun anew
