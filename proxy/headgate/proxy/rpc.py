@@ -10,26 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import anyio
-import anyio.abc
 import orjson
-from mcp.shared.dispatcher import (
-    CallOptions,
-    Dispatcher,
-    OnNotify,
-    OnNotifyIntercept,
-    OnRequest,
-    as_request_id,
-    coerce_request_id,
-)
+from mcp.shared.dispatcher import CallOptions, as_request_id, coerce_request_id
 from mcp.shared.exceptions import MCPError
-from mcp.shared.transport_context import TransportContext
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestId
 
 from headgate.proxy.connection import CallFailedError, TakenBackError
 from headgate.proxy.input import Slip
+from headgate.proxy.line import Line
 from headgate.proxy.messages import decoded, encoded, error_of
 from headgate.proxy.output import TooLong
-from headgate.proxy.serving import Serving
 
 MAX_NODES = 400_000
 """Lists and objects in one message, as counted by their brackets: more would hold up everybody while it is parsed."""
@@ -50,11 +40,12 @@ class LineClosedError(Exception):
         self.sent = sent
 
 
-class Rpc(Dispatcher[TransportContext]):
+class Rpc(Line):
     """One end of a line. `receive` takes what comes in; `write`, to be set, gets what goes out, without newline."""
 
     def __init__(self) -> None:
         """Nothing can be sent before `write` is set."""
+        super().__init__()
         self.write: Callable[[bytes], Slip | None]
         """Gives the slip of a line that may have to wait; without one it counts as sent."""
         self.take_back: Callable[[Slip], bool] = _too_late
@@ -63,12 +54,8 @@ class Rpc(Dispatcher[TransportContext]):
         self._last_id = 0
         self._pending: dict[RequestId, Request] = {}
         self._loop = asyncio.get_running_loop()
-        self._closed: asyncio.Future[str] = self._loop.create_future()
-        self._serving: Serving | None = None
         self.answered = 0
         """Answers that somebody waited for."""
-        self.ignored = 0
-        """Messages that were no JSON-RPC, or answers that nobody waits for (any more)."""
 
     def request(self, method: str, params: Mapping[str, Any]) -> "Request":
         """Send a request. Await what comes back, or call it off.
@@ -116,8 +103,8 @@ class Rpc(Dispatcher[TransportContext]):
             self.noise(line)
         elif "method" not in message:
             self._settle(message)
-        elif self._serving is not None:
-            self._serving.take(message)
+        else:
+            self.take(message)
 
     def fail(self, identity: RequestId, failure: CallFailedError) -> None:
         """End one request: what carries the line knows that its answer will not come."""
@@ -153,10 +140,6 @@ class Rpc(Dispatcher[TransportContext]):
     def awaits(self, read_to: int) -> bool:
         """Whether a call is awaited that the peer has read, if it has read so many bytes of what was written."""
         return any(request.read_within(read_to) for request in self._pending.values())
-
-    async def closed(self) -> str:
-        """Wait for `close`; the reason that it was given."""
-        return await asyncio.shield(self._closed)
 
     def _settle(self, message: dict[str, Any]) -> None:
         request = self._take_pending(message.get("id"))
@@ -210,24 +193,6 @@ class Rpc(Dispatcher[TransportContext]):
         """Send a notification."""
         del opts
         self.tell(method, params)
-
-    async def run(
-        self,
-        on_request: OnRequest,
-        on_notify: OnNotify,
-        on_notify_intercept: OnNotifyIntercept | None = None,
-        *,
-        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Serve the peer's own requests and notifications until the line closes."""
-        async with anyio.create_task_group() as tasks:
-            self._serving = Serving(self, tasks, on_request, on_notify, on_notify_intercept)
-            task_status.started()
-            try:
-                await self.closed()
-            finally:
-                self._serving = None
-                tasks.cancel_scope.cancel()
 
 
 class Request:
