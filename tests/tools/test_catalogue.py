@@ -155,3 +155,30 @@ def test_without_prefix_tools_keep_their_own_names_where_nobody_else_has_them() 
     found = catalogue.find("a__get")
     assert not isinstance(found, NotFound)
     assert found.qualified == "get"
+
+
+def test_a_part_of_it_knows_nothing_of_the_rest() -> None:
+    whole = Catalogue([listing("orders", "get_order list drop"), listing("payments", "list pay")])
+    part = whole.only(["orders__*t*", "payments__pay"])
+
+    assert [tool.qualified for tool in part.tools] == ["orders__get_order", "orders__list", "payments__pay"]
+    assert found(part, "list") == "orders/list"  # there is one of that name now
+    assert found(part, "payments.list") == "UNKNOWN_TOOL"
+    missing = part.find("orders__drp")
+    assert isinstance(missing, NotFound)
+    assert "drop" not in missing.message
+    assert whole.only([]).tools == ()
+
+
+def test_of_an_upstream_that_is_down_a_part_tells_where_it_may_be_of_it() -> None:
+    whole = Catalogue([Listing(name, UpstreamRules(), (), "gone") for name in ("orders", "payments")])
+    seen = {glob: whole.only([glob]).upstreams for glob in ("orders__get_*", "orders__get", "*", "p*", "x", "order*")}
+
+    assert seen == {
+        "orders__get_*": {"orders"},
+        "orders__get": {"orders"},
+        "*": {"orders", "payments"},
+        "p*": {"payments"},
+        "x": set(),
+        "order*": {"orders"},
+    }

@@ -158,11 +158,16 @@ async def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pyt
                     await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("opened", [False, True], ids=["without a session", "each in its session"])
 async def test_ten_clients_that_all_use_id_1_each_get_their_own_answer_every_time(
     report: Callable[[str], None],
+    opened: bool,  # noqa: FBT001 - pytest fills it in
 ) -> None:
     async def ask(inside: Inside, name: str) -> None:
         async with httpx.AsyncClient(timeout=WAIT_S, headers=ACCEPT) as client:
+            if opened:
+                hello = await client.post(inside.url, json=request(1, "initialize", INITIALIZE))
+                client.headers["mcp-session-id"] = hello.headers["mcp-session-id"]
             for number in range(ROUNDS // 10):
                 tag = f"{name}-{number}"
                 answer = answer_in(await client.post(inside.url, json=call(1, "shop__look", tag=tag)))
