@@ -74,6 +74,11 @@ class AnsweredWithErrorError(CallFailedError):
         self.rpc_code = rpc_code
         self.data = data
 
+    def told(self, kind: ToolClass) -> CallFailedError:
+        """Itself: it was answered, so there is nothing in doubt."""
+        del kind
+        return self
+
 
 class TurnedAwayError(CallFailedError):
     """A call was not let set out. What it lacked, time or room, the next caller may have."""

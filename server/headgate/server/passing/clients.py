@@ -12,7 +12,7 @@ from mcp_types.methods import parse_server_request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headgate.server.passing.outbox import Outbox
-from headgate.server.passing.seats import Context, Seat
+from headgate.server.passing.seats import Context, Seat, is_wanted
 
 _OURS = frozenset(
     (
@@ -59,7 +59,7 @@ class RequestClient:
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Pass a notification on, unless it is a log message that the client does not want."""
-        if self._seat is None or method != "notifications/message" or self._seat.wants(params.get("level")):
+        if method != "notifications/message" or self._wants(params.get("level")):
             self._outbox.put(method, params)
 
     async def drained(self) -> None:
@@ -69,6 +69,13 @@ class RequestClient:
     def close(self) -> None:
         """Pass nothing more on: the request is over."""
         self._outbox.close()
+
+    def _wants(self, level: object) -> bool:
+        """Whether the client wants log messages of `level`. In the newer era none, unless its request says so."""
+        if self._seat is not None:
+            return is_wanted(level, self._seat.level)
+        least = self.meta.get(types.LOG_LEVEL_META_KEY)
+        return isinstance(least, str) and is_wanted(level, least)
 
     def _follow(self, ctx: Context) -> None:
         """Reach the client as part of this request from now on."""
@@ -110,7 +117,7 @@ class SeatClient:
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Pass a notification on, unless it is a log message that the client does not want."""
-        if method != "notifications/message" or self._seat.wants(params.get("level")):
+        if method != "notifications/message" or is_wanted(params.get("level"), self._seat.level):
             self._outbox.put(method, params)
 
 

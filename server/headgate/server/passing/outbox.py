@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.session import ServerSession
-from mcp_types import LoggingMessageNotification, RequestId
+from mcp_types import RequestId
 from mcp_types.methods import parse_server_notification
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +60,5 @@ class Outbox:
         if method == "notifications/progress":
             told = notification.params
             await self._session.report_progress(told.progress, told.total, told.message)
-        elif isinstance(notification, LoggingMessageNotification) and version in MODERN_PROTOCOL_VERSIONS:
-            log = notification.params
-            await self._session.send_log_message(log.level, log.data, log.logger)  # pyright: ignore[reportDeprecated]
         else:
             await self._session.send_notification(notification, self._request_id)

@@ -26,11 +26,12 @@ class Seat:
     uris: set[str] = field(default_factory=set[str])
     """The resources that it has subscribed to."""
 
-    def wants(self, level: object) -> bool:
-        """Whether it wants log messages of `level`."""
-        if self.level is None or level not in LEVELS:
-            return True
-        return LEVELS.index(level) >= LEVELS.index(self.level)
+
+def is_wanted(level: object, least: str | None) -> bool:
+    """Whether a log message of `level` is one for a client that wants those from `least` on, or all."""
+    if least not in LEVELS or level not in LEVELS:
+        return True
+    return LEVELS.index(level) >= LEVELS.index(least)
 
 
 class Seats:
