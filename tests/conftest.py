@@ -53,9 +53,10 @@ def anyio_backend() -> object:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_journal_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a test records without saying where is not recorded among the user's own writes."""
+    """What a test records without saying where is not recorded among the user's own writes, or in their keyring."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
         yield
 
 

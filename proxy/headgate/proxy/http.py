@@ -2,8 +2,9 @@
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,8 @@ from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 
 from headgate.proxy.connection import MAX_ANSWER, MAX_LATE, Connection, Open, Opening
 from headgate.proxy.http_body import ENCODINGS
+from headgate.proxy.oauth.bearer import Bearer, NoAccessError
+from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.session import KnownEra, Send, SessionConnection, answered_with_error, negotiated
@@ -30,52 +33,59 @@ _PROBES = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KE
 """A peer that vanished without a word is noticed within a minute, where the system knows these options."""
 
 
-def http_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANSWER) -> Open:
+def http_opener(
+    target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANSWER, bearer: Bearer | None = None
+) -> Open:
     """An opener for the server at `target`, with a connection for each of `concurrency` calls.
 
-    Answers of more than `answer_limit` bytes are not taken in.
+    Answers of more than `answer_limit` bytes are not taken in. `bearer` has the token, where the server may want one.
     """
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
         secrets = secrets_in(target.headers)
-        async with client_of(target, concurrency) as client, anyio.create_task_group() as tasks:
+        async with client_of(target, concurrency, bearer) as client, anyio.create_task_group() as tasks:
             line = Streamable(client, target.url, tasks, answer_limit)
             try:
                 async with negotiated(line, opening, secrets, KnownEra(is_old=target.handshake)) as (session, meta):
                     if meta is None:
                         tasks.start_soon(line.listen, opening.tools_changed)
-                    send = _sender(line, modern=meta is not None)
-                    yield SessionConnection(send, line.closed, meta, secrets, session)
+                    send = _sender(line, bearer, modern=meta is not None)
+                    hidden = secrets if bearer is None else secrets | bearer.secrets
+                    yield SessionConnection(send, line.closed, meta, hidden, session)
             finally:
                 line.close("headgate has closed the session")
                 await line.say_goodbye()
+                if bearer is not None:
+                    await bearer.part()
                 tasks.cancel_scope.cancel()
 
     return open_session
 
 
-def client_of(target: HttpTarget, concurrency: int) -> httpx.AsyncClient:
-    """An HTTP client with the target's headers. How long an answer may take is for its user to say."""
+def client_of(target: HttpTarget, concurrency: int, bearer: Bearer | None = None) -> httpx.AsyncClient:
+    """An HTTP client with the target's headers, and its token. How long an answer may take is for its user to say."""
     limits = httpx.Limits(
         max_connections=concurrency + _SPARE_CONNECTIONS,
         max_keepalive_connections=concurrency + _SPARE_CONNECTIONS,
         keepalive_expiry=_KEPT_S,
     )
+    transport = httpx.AsyncHTTPTransport(_trust(target), limits=limits, socket_options=_socket_options())
     return httpx.AsyncClient(
         headers={"accept-encoding": ENCODINGS, **target.headers},
         timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
-        transport=httpx.AsyncHTTPTransport(_trust(target), limits=limits, socket_options=_socket_options()),
+        transport=transport if bearer is None else BearerTransport(transport, bearer, target.url),
     )
 
 
 def _trust(target: HttpTarget) -> ssl.SSLContext:
     """Whom to trust with TLS: for a plain URL, which needs none, nobody."""
-    return _system_trust() if target.url.lower().startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return system_trust() if target.url.lower().startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @cache
-def _system_trust() -> ssl.SSLContext:
+def system_trust() -> ssl.SSLContext:
+    """Whom the system trusts with TLS."""
     # Reading all certificates takes 50 ms, in which nothing else happens.
     return httpx.create_ssl_context()
 
@@ -88,20 +98,44 @@ def _socket_options() -> list[tuple[int, int, int]]:
     ]
 
 
-def _sender(line: Streamable, *, modern: bool) -> Send:
+def _sender(line: Streamable, bearer: Bearer | None, *, modern: bool) -> Send:
     by_tool = ParamHeaders()
+    ending = _Ending(line)
 
     async def send(method: str, params: dict[str, Any], headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
         if modern and method == "tools/call":
             headers = {**(headers or {}), **by_tool.of(params["name"], params["arguments"])}
         try:
-            result = await line.call(method, params, headers=headers)
+            with ending.after_all():
+                result = await line.call(method, params, headers=headers)
         except MCPError as error:
             if error.code == UNSUPPORTED_PROTOCOL_VERSION:
                 raise line.lose() from None
-            raise answered_with_error(error) from None
+            raise answered_with_error(error, frozenset() if bearer is None else bearer.secrets) from None
         if modern and method == "tools/list" and isinstance(result.get("tools"), list):
             by_tool.note(result["tools"])
         return result
 
     return send
+
+
+@dataclass(slots=True)
+class _Ending:
+    """The end of a session for which there is no token any more, once what it has taken on before is done."""
+
+    line: Streamable
+    in_flight: int = 0
+    reason: str | None = None
+
+    @contextmanager
+    def after_all(self) -> Generator[None]:
+        self.in_flight += 1
+        try:
+            yield
+        except NoAccessError as no_access:
+            self.reason = str(no_access)
+            raise
+        finally:
+            self.in_flight -= 1
+            if self.reason is not None and self.in_flight == 0:
+                self.line.close(self.reason)

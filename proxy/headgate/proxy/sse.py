@@ -20,23 +20,26 @@ from headgate.proxy.http import client_of
 from headgate.proxy.http_body import Pauses, drained, events_of
 from headgate.proxy.http_failure import broken, failed_status
 from headgate.proxy.messages import decoded
+from headgate.proxy.oauth.bearer import Bearer
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
 from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
 from headgate.proxy.target import HttpTarget
 
 
-def sse_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANSWER) -> Open:
+def sse_opener(
+    target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANSWER, bearer: Bearer | None = None
+) -> Open:
     """An opener for the server whose stream is at `target`, with a connection for each of `concurrency` calls.
 
-    Answers of more than `answer_limit` bytes are not taken in.
+    Answers of more than `answer_limit` bytes are not taken in. `bearer` has the token, where the server may want one.
     """
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
         rpc = Rpc()
         secrets = secrets_in(target.headers)
-        async with client_of(target, concurrency) as client, anyio.create_task_group() as tasks:
+        async with client_of(target, concurrency, bearer) as client, anyio.create_task_group() as tasks:
             line = _Line(client, rpc, tasks, answer_limit)
             line.post_to = await tasks.start(line.listen, target.url)
             rpc.write = line.write
@@ -45,6 +48,8 @@ def sse_opener(target: HttpTarget, concurrency: int, answer_limit: int = MAX_ANS
                     yield SessionConnection(line.send, rpc.closed, meta, secrets, session)
             finally:
                 rpc.close("headgate has closed the session")
+                if bearer is not None:
+                    await bearer.part()
                 tasks.cancel_scope.cancel()
 
     return open_session
@@ -103,6 +108,8 @@ class _Line:
             async with self.client.stream("POST", self.post_to, content=message, headers=headers) as response:
                 await drained(response)
                 failure = None if response.is_success else failed_status(response)
+        except CallFailedError as no_access:
+            failure = no_access
         except httpx.HTTPError as error:
             failure = broken(error, self.post_to)
         if failure is not None:

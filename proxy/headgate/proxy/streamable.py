@@ -24,9 +24,11 @@ from headgate.proxy.http_session import COURTESY_S, HttpSession, modern_version
 from headgate.proxy.http_stream import Streams
 from headgate.proxy.line import Line
 from headgate.proxy.messages import encoded
+from headgate.proxy.oauth.bearer import NoAccessError
 
 _MAX_COURTESIES = 64
 """How many notifications and answers of ours may be under way or wait for their turn: further ones are dropped."""
+_HANDSHAKE = frozenset(("server/discover", "initialize"))
 _LAST_WORDS_S = 0.2
 """How long answers may still come over a session that the upstream no longer knows."""
 
@@ -152,6 +154,7 @@ class Streamable(Line):
 
         Raises:
             MCPError: The answer was an error, there was none, or `opts["timeout"]` passed.
+            NoAccessError: There is no session, and will be none before somebody has logged in.
 
         """
         options = opts or {}
@@ -160,6 +163,8 @@ class Streamable(Line):
             with anyio.fail_after(options.get("timeout")):
                 return await self.call(method, params or {}, options.get("request_id"), cancel=cancel)
         except CallFailedError as failed:
+            if isinstance(failed, NoAccessError) and method in _HANDSHAKE:
+                raise
             raise MCPError(CONNECTION_CLOSED, str(failed)) from None
         except TimeoutError:
             raise MCPError(REQUEST_TIMEOUT, f"no answer to {method} in {options.get('timeout')} s") from None

@@ -23,6 +23,21 @@ class StdioTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """What headgate is to an upstream's authorization server, where the operator says more than the upstream does."""
+
+    grant: Literal["authorization_code", "client_credentials"] = "authorization_code"
+    """Whether a person logs in, or headgate by itself."""
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    scope: str | None = None
+    issuer: str | None = None
+    """The authorization server that the client is registered with, and no other hears of it."""
+    redirect_port: int = 0
+    """Where a login is waited for; 0 takes any free port."""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpTarget:
     """An MCP server at a URL, over streamable HTTP or the legacy SSE transport."""
 
@@ -31,6 +46,7 @@ class HttpTarget:
     transport: Literal["streamable-http", "sse"] = "streamable-http"
     handshake: bool = False
     """Whether to speak the era of the handshake, though the server may know a newer one."""
+    oauth: OAuthClient | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ def opener_of(upstream: UpstreamSettings) -> Open:
             # Imported here: whoever has only stdio upstreams need not wait for an HTTP client to load.
             from headgate.proxy.http import http_opener  # noqa: PLC0415
             from headgate.proxy.sse import sse_opener  # noqa: PLC0415
+            from headgate.server.logins.access import bearer_of  # noqa: PLC0415
 
             opener = sse_opener if target.transport == "sse" else http_opener
-            return opener(target, rules.concurrency, rules.answer_limit)
+            return opener(target, rules.concurrency, rules.answer_limit, bearer_of(upstream.name, target))
         case EndpointsTarget():
             from headgate.proxy.endpoints.opener import endpoints_opener  # noqa: PLC0415
 

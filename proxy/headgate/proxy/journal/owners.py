@@ -20,7 +20,7 @@ class Owner:
         self.name = f"{os.getpid()}-{secrets.token_hex(6)}"
         self._journal = journal
         self._file = os.open(_place(journal, self.name), os.O_RDWR | os.O_CREAT, 0o600)
-        if not _locked(self._file):
+        if not locked(self._file):
             raise OSError(f"the lock of {self.name} is not free")
 
     def lives(self, name: str) -> bool:
@@ -42,7 +42,7 @@ def is_alive(journal: Path, name: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        if not _locked(file):
+        if not locked(file):
             return True
         with suppress(OSError):
             place.unlink()
@@ -58,7 +58,8 @@ def _place(journal: Path, name: str) -> Path:
 if sys.platform == "win32":
     import msvcrt
 
-    def _locked(file: int) -> bool:
+    def locked(file: int) -> bool:
+        """Take the lock of an open file if it is free, for as long as it is open; whether it was."""
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -68,7 +69,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(file: int) -> bool:
+    def locked(file: int) -> bool:
+        """Take the lock of an open file if it is free, for as long as it is open; whether it was."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,6 +19,7 @@ COMMANDS = {
     "init": Later(f"{_PACKAGE}.init:init", "Write headgate.toml from the MCP servers that you have."),
     "check": Later(f"{_PACKAGE}.check:check", "Check headgate.toml, and its upstreams with --connect."),
     "install": Later(f"{_PACKAGE}.install:install", "Put headgate into a client's config."),
+    "auth": Later(f"{_PACKAGE}.auth:auth", "Log in at servers that want it, and out."),
     "token": Later(f"{_PACKAGE}.token:token", "Make a token for a client that calls over HTTP."),
     "tools": Later(f"{_PACKAGE}.tools:tools", "List the tools: class and why, limits."),
     "trust": Later(f"{_PACKAGE}.trust:trust", "Show tools whose definitions changed, and accept them."),

@@ -75,6 +75,17 @@ class Tool(Rules):
     description: str | None = None
 
 
+class UpstreamOAuth(Table):
+    """`oauth` of `[upstreams.X]`."""
+
+    grant: Literal["authorization_code", "client_credentials"] | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    scope: str | None = None
+    issuer: str | None = None
+    redirect_port: Annotated[int, BeforeValidator(values.whole(1, 65_535))] | None = None
+
+
 class Upstream(Rules):
     """`[upstreams.X]`."""
 
@@ -87,6 +98,7 @@ class Upstream(Rules):
     url: str | None = None
     headers: dict[str, str] | None = None
     transport: Literal["streamable-http", "sse"] | None = None
+    oauth: UpstreamOAuth | None = None
     http: str | None = None
     query: dict[str, str] | None = None
     openapi: str | None = None
@@ -190,6 +202,7 @@ _TABLES: tuple[tuple[tuple[str | None, ...], type[Table]], ...] = (
     (("headgate",), Headgate),
     (("defaults",), Rules),
     (("upstreams", None), Upstream),
+    (("upstreams", None, "oauth"), UpstreamOAuth),
     (("upstreams", None, "tools", None), Tool),
     (("recipes", None), Recipe),
     (("prefetch", None), Prefetch),

@@ -10,15 +10,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from headgate.proxy.endpoints.address import BadAddressError, Base
-from headgate.proxy.target import EndpointsTarget, HttpTarget, StdioTarget, Target
+from headgate.proxy.target import EndpointsTarget, HttpTarget, OAuthClient, StdioTarget, Target
 from headgate.server.settings.fill import Filled, FillError, fill
 from headgate.server.settings.lines import KeyPath
+from headgate.server.settings.oauth import oauth_client
 from headgate.server.settings.problems import Findings
 from headgate.server.settings.schema import Upstream
 
 _BESIDE = {
     "command": ("args", "env", "cwd", "replicas", "answer_limit", "protocol"),
-    "url": ("headers", "transport", "answer_limit", "protocol"),
+    "url": ("headers", "transport", "oauth", "answer_limit", "protocol"),
     "http": ("headers", "query", "openapi", "allow_private", "answer_limit"),
 }
 _SHORTEST_SECRET = 4
@@ -66,10 +67,20 @@ class TargetReader:
 
     def _http(self, headers: Mapping[str, str]) -> HttpTarget | None:
         upstream = self.upstream
+        oauth = self._oauth(headers)
         if upstream.url is None:
             return None
         transport = upstream.transport or "streamable-http"
-        return HttpTarget(self._address("url", upstream.url), headers, transport, upstream.protocol is not None)
+        return HttpTarget(self._address("url", upstream.url), headers, transport, upstream.protocol is not None, oauth)
+
+    def _oauth(self, headers: Mapping[str, str]) -> OAuthClient | None:
+        table = self.upstream.oauth
+        if table is None:
+            return None
+        if any(name.lower() == "authorization" for name in headers):
+            self._problem("oauth", "an Authorization header is configured too; an upstream gets one or the other")
+        path = (*self.path, "oauth")
+        return oauth_client(path, table, lambda key, written: self._text(written, "oauth", key), self.findings)
 
     def _endpoints(self, headers: Mapping[str, str]) -> EndpointsTarget | None:
         upstream = self.upstream
