@@ -50,6 +50,8 @@ class Authorizing:
     """Those of all logins."""
     heard: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     """The headers of all requests to the tool server."""
+    turned_away: int = 0
+    """How many of them had no token that is good."""
     calls: list[str] = field(default_factory=list[str])
     issuer: str | None = None
     prm_server: str | None = None
@@ -148,6 +150,7 @@ class Authorizing:
                 self.heard.append(headers)
                 token = headers.get("authorization", "").removeprefix("Bearer ")
                 if self.access.get(token, 0) < time.time():
+                    self.turned_away += 1
                     where = f"{self.shop_url.removesuffix('/mcp')}/.well-known/oauth-protected-resource/mcp"
                     challenge = {"www-authenticate": f'Bearer error="invalid_token", resource_metadata="{where}"'}
                     await Response("who are you?", 401, challenge)(scope, receive, send)
@@ -178,15 +181,16 @@ class _Server(uvicorn.Server):
 async def _serving(app: Any, listener: socket.socket) -> AsyncGenerator[None]:
     config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none")
     server = _Server(config)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(sockets=[listener]))
+    # In no task group: cancelled, it would leave a task of its own behind.
+    task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
+    try:
         async with asyncio.timeout(10):
             while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
                 await asyncio.sleep(0.01)
-        try:
-            yield
-        finally:
-            server.should_exit = True
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.wait((task,), timeout=10)
 
 
 @asynccontextmanager

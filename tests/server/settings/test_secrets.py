@@ -21,12 +21,13 @@ SLOTS = [
     "url = 'https://x/{}'",
     "url = 'https://{}@x/'",
     "url = 'https://x'\nheaders = {{ Authorization = 'Bearer {}' }}",
+    "url = 'https://x'\noauth = {{ client_id = 'c', client_secret = '{}', issuer = 'https://l' }}",
     "http = 'https://x/{}'\nopenapi = 'x.json'",
     "http = 'https://x'\nopenapi = 'https://x/{}'",
     "http = 'https://x'\nopenapi = 'x.json'\nquery = {{ key = '{}' }}",
     "http = 'https://x'\nopenapi = 'x.json'\nheaders = {{ Authorization = 'Bearer {}' }}",
 ]
-LITERAL = [slot for slot in SLOTS if any(key in slot for key in ("args", "env", "headers", "query"))]
+LITERAL = [slot for slot in SLOTS if any(key in slot for key in ("args", "env", "headers", "query", "oauth"))]
 WRONG = [
     "command = '{} x'",
     "command = '{}\\u0000'",
@@ -37,6 +38,7 @@ WRONG = [
     "url = 'https://[{}'",
     "url = 'https://x:{}/'",
     "url = 'https://x'\nheaders = {{ A = '{}\\u0007' }}",
+    "url = 'https://x'\noauth = {{ client_id = 'c', client_secret = '{}\\u0007', issuer = 'https://l' }}",
     "http = '{}'",
     "http = 'https://{}@x'",
     "http = 'https://x?key={}'",
@@ -44,6 +46,7 @@ WRONG = [
     "http = 'https://x'\nopenapi = 'x.json'\nquery = {{ key = '{}\\u0000' }}",
 ]
 WRONG_LITERAL = [
+    "url = 'https://x'\noauth = {{ client_secret = ['{}'] }}",
     "command = 'x'\nenv = {{ K = ['{}'] }}",
     "command = 'x'\nenv = {{ K.L = '{}' }}",
     "command = 'x'\nenv = ['K={}']",
