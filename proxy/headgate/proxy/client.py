@@ -62,6 +62,18 @@ class Clocked(Protocol):
 class PatientClient:
     """A client whose call's clock stands still for as long as it is being asked: people take their time."""
 
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_client",
+        "_left_s",
+        "capabilities",
+        "meta",
+        "takes_rounds",
+        "wants_progress",
+        "who",
+    )
+
     def __init__(self, client: Client, call: Clocked) -> None:
         """`call` is the one that asks."""
         self._client = client

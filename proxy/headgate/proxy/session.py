@@ -31,6 +31,7 @@ from headgate.proxy.connection import (
 from headgate.proxy.news import listen_for_changes, listen_for_updates
 from headgate.proxy.redact import redacted
 from headgate.proxy.rpc import LineClosedError
+from headgate.proxy.traffic import meta_for
 from headgate.tools.result import presentable
 
 logger = logging.getLogger(__name__)
@@ -107,9 +108,14 @@ class SessionConnection:
         """
         if self.session is None:
             raise CallFailedError("UPSTREAM_ERROR", f"the upstream does not know {method}", sent=False)
-        with self.session.traffic.on_behalf_of(client, self.meta) as own:
-            shown = {**own, **(meta or {})}
-            return await self.send(method, {**params, "_meta": shown} if shown else {**params}, headers)
+
+        def sending(token: int) -> Awaitable[Mapping[str, Any]]:
+            shown = meta_for(client, self.meta, token)
+            if meta is not None:
+                shown |= meta
+            return self.send(method, {**params, "_meta": shown} if shown else {**params}, headers)
+
+        return await self.session.traffic.under_way(client, sending)
 
     def offers(self, what: str) -> bool:
         """Whether the upstream says that it has the capability `what`."""

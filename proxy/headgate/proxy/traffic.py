@@ -6,8 +6,7 @@ several, nobody can tell, and what might be another's is shown to none.
 """
 
 import logging
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -33,6 +32,7 @@ _NEWS = frozenset(
 )
 _PROGRESS = "notifications/progress"
 
+Result = Mapping[str, Any]
 Tell = Callable[[str, Mapping[str, Any]], None]
 """Takes a notification's method and params."""
 
@@ -47,18 +47,13 @@ class Traffic:
         self._last_token = 0
         self._under_way: dict[int, Client] = {}
 
-    @contextmanager
-    def on_behalf_of(self, client: Client, meta: Mapping[str, Any] | None) -> Generator[dict[str, Any]]:
-        """Send a request of `client`'s in this context, with what it yields as `_meta`.
-
-        `meta` is the session's own, where the era has one.
-        """
-        self._last_token += 1
-        token = self._last_token
+    async def under_way(self, client: Client, sending: Callable[[int], Awaitable[Result]]) -> Result:
+        """Send a request on behalf of `client`: `sending` takes the token that progress of it is told under."""
+        self._last_token = token = self._last_token + 1
         self._under_way[token] = client
         before = CLIENT.set(client)
         try:
-            yield _meta_for(client, meta, token)
+            return await sending(token)
         finally:
             CLIENT.reset(before)
             del self._under_way[token]
@@ -105,7 +100,8 @@ class Traffic:
         return next(iter(latest.values())) if len(latest) == 1 else None
 
 
-def _meta_for(client: Client, meta: Mapping[str, Any] | None, token: int) -> dict[str, Any]:
+def meta_for(client: Client, meta: Mapping[str, Any] | None, token: int) -> dict[str, Any]:
+    """The `_meta` of a request on behalf of `client`; `meta` is the session's own, where the era has one."""
     shown = {**client.meta}
     if meta is None:
         shown.pop(LOG_LEVEL_META_KEY, None)
