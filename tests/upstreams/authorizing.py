@@ -31,6 +31,8 @@ class Authorizing:
     lifetime_s: int | None = 3600
     down: bool = False
     """Whether it answers with 503."""
+    hangs_up: bool = False
+    """Whether it ends the connection in the middle of its answer."""
     rotates: bool = True
     refuses: str = ""
     """The error with which a person's login ends."""
@@ -91,6 +93,8 @@ class Authorizing:
             form["client_id"], form["client_secret"] = base64.b64decode(basic[6:]).decode().split(":")
         self.asked.append(form)
         await asyncio.sleep(self.slow_s)
+        if self.hangs_up:
+            return _cut_off()
         if self.down:
             return Response("down for now", 503)
         wrong = self._refused(form)
@@ -169,6 +173,11 @@ class Authorizing:
         tag = str((params.arguments or {}).get("tag", ""))
         self.calls.append(tag)
         return types.CallToolResult(content=[types.TextContent(type="text", text=tag)], structured_content={"tag": tag})
+
+
+def _cut_off() -> Response:
+    """An answer that promises more than it holds."""
+    return Response("{", headers={"content-length": "100"})
 
 
 class _Server(uvicorn.Server):

@@ -17,6 +17,7 @@ from headgate.proxy.http import http_opener
 from headgate.proxy.oauth.bearer import Bearer, NoAccessError
 from headgate.proxy.oauth.exchange import NotGrantedError
 from headgate.proxy.oauth.login import Login
+from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.replica import reason_of
 from headgate.proxy.target import HttpTarget, OAuthClient
 from headgate.proxy.upstream import Upstream
@@ -75,7 +76,7 @@ async def refusal_of(target: HttpTarget, vault: Vault) -> str:
 
 
 def kept_in(folder: Path) -> list[str]:
-    return [file.name for file in folder.glob("*.login")]
+    return [file.name for file in folder.rglob("*") if file.suffix != ".lock"]
 
 
 def modes_in(folder: Path) -> tuple[int, set[int]]:
@@ -230,14 +231,15 @@ async def test_while_the_authorization_server_is_down_nothing_is_forgotten(tmp_p
 
 async def test_an_upstream_without_a_login_has_failed_and_comes_up_by_itself_after_one(tmp_path: Path) -> None:
     async with asyncio.timeout(20), authorizing() as there:
-        target = HttpTarget(there.shop_url)
-        vault = Vault("shop", target.url, tmp_path)
+        target, folder = HttpTarget(there.shop_url), tmp_path / "logins"
+        vault = Vault("shop", target.url, folder)
         opener = http_opener(target, 8, bearer=Bearer("shop", target, vault))
         upstream = Upstream("shop", UpstreamRules(), opener, lambda: None)
         async with asyncio.TaskGroup() as tasks:
             owner = tasks.create_task(upstream.run())
             await upstream.settled()
             before = upstream.state
+            assert kept_in(tmp_path) == []
             await log_in(target, vault, Browser().show)
             while upstream.state.state != "ready":  # noqa: ASYNC110 - its owner sleeps as well
                 await asyncio.sleep(0.02)
@@ -300,6 +302,33 @@ async def test_an_upstream_leads_to_no_authorization_server_without_https(server
             await log_in(target, Vault("shop", target.url, tmp_path), browser.show)
 
     assert browser.shown == []
+
+
+async def test_a_write_is_not_in_doubt_because_an_authorization_server_hung_up(tmp_path: Path) -> None:
+    async with logged_in(tmp_path) as (there, vault, target), opened(target, vault) as connection:
+        there.expire_all()
+        there.hangs_up = True
+        with pytest.raises(CallFailedError) as failed:
+            await look(connection, "a")
+
+    assert str(failed.value).startswith("no token: the connection broke")
+    assert (failed.value.sent, failed.value.transient) == (False, True)
+
+
+async def test_a_token_goes_to_the_origin_that_it_is_for_and_nowhere_else(tmp_path: Path) -> None:
+    heard: list[httpx.Request] = []
+
+    def hear(request: httpx.Request) -> httpx.Response:
+        heard.append(request)
+        return httpx.Response(200)
+
+    async with logged_in(tmp_path) as (_, vault, target):
+        transport = BearerTransport(httpx.MockTransport(hear), Bearer("shop", target, vault), target.url)
+        async with httpx.AsyncClient(transport=transport) as client:
+            answers = [await client.get(url) for url in (target.url, "http://127.0.0.1:9/mcp", "https://127.0.0.1/mcp")]
+
+    assert ["authorization" in request.headers for request in heard] == [True, False, False]
+    assert not any("authorization" in answer.request.headers for answer in answers), "nobody above sees it"
 
 
 @pytest.mark.parametrize("url", ["file:///bin/sh", "javascript:alert(1)", "calc.exe", "-h", "a:$(calc)", "http://"])

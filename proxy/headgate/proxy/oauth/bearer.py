@@ -152,6 +152,9 @@ class Bearer:
         except TimeoutError:
             words = "the authorization server does not answer in time"
             raise CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False, transient=True) from None
+        except OSError as error:
+            words = f"its login cannot be renewed ({error.strerror or type(error).__name__})"
+            raise CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False) from None
         self._login = login
         return login.token
 
@@ -164,6 +167,8 @@ class Bearer:
         """The login as others have renewed it meanwhile, or renewed by us: a refresh token may be good for one use."""
         from headgate.proxy.oauth.exchange import renewed  # noqa: PLC0415
 
+        if self._keeper.stamp() is None:
+            raise self._without_access(self._needs_login())
         async with self._keeper.alone():
             login = await self._kept()
             self._stamp = self._keeper.stamp()

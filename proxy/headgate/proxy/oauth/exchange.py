@@ -150,7 +150,9 @@ class _Talk:
             finally:
                 await response.aclose()
         except httpx.HTTPError as error:
-            raise broken(error, request.url) from None
+            raise _unsent(broken(error, request.url)) from None
+        except CallFailedError as failed:
+            raise _unsent(failed) from None
         self.status, self.code = response.status_code, _code_in(body) if response.is_error else ""
         kept = [(name, value) for name, value in response.headers.multi_items() if not name.startswith("content-")]
         read = httpx.Response(response.status_code, headers=kept, content=body, request=request)
@@ -203,6 +205,12 @@ def _in_our_words(talk: _Talk) -> Generator[None]:
         raise NotGrantedError(f"its answers make no sense ({type(odd).__name__})") from None
     finally:
         _ours.reset(token)
+
+
+def _unsent(failed: CallFailedError) -> CallFailedError:
+    """A failure here as one of the call that needs the token: the upstream has seen nothing of that."""
+    words = f"no token: {failed}"
+    return CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False, transient=failed.transient)
 
 
 def _unless_ours(_record: logging.LogRecord) -> bool:

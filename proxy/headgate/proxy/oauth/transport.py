@@ -38,9 +38,10 @@ class BearerTransport(httpx.AsyncBaseTransport):
 
 
 def _with_token(request: httpx.Request, token: str | None) -> httpx.Request:
+    if token is None:
+        return request
     headers = request.headers.copy()
-    if token is not None:
-        headers["authorization"] = f"Bearer {token}"
+    headers["authorization"] = f"Bearer {token}"
     return httpx.Request(
         request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
     )
