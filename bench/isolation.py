@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from headgate.proxy.connection import CallFailedError
-from headgate.server.gate import Gate, open_gate
+from headgate.server.gate import Gate
+from headgate.server.opening import open_gate
 
 HERE = Path(__file__).parent
 HOSTILE = HERE.parent / "tests" / "upstreams" / "hostile.py"

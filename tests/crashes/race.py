@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from headgate.proxy.memory import MemoryUpstream  # noqa: E402 - the path comes first
-from headgate.server.gate import gate_over  # noqa: E402
+from headgate.server.opening import gate_over  # noqa: E402
 from headgate.server.settings import HeadgateSettings, Settings  # noqa: E402
 from headgate.tools.rules import UpstreamRules  # noqa: E402
 

@@ -18,7 +18,7 @@ from typing import Any
 from headgate.proxy.journal.failpoint import arm
 from headgate.proxy.stdio import stdio_opener
 from headgate.proxy.target import StdioTarget
-from headgate.server.gate import gate_over
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.rules import UpstreamRules
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headgate.proxy.target import StdioTarget
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 from headgate.server.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.tools.rules import UpstreamRules
 

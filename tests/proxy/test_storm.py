@@ -15,7 +15,7 @@ from headgate.proxy.limits import Limits
 from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.path import call_path
 from headgate.proxy.upstreams import Upstreams
-from headgate.server.gate import gate_over
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.breaker import LONGEST_S
 from headgate.tools.catalogue import Tool

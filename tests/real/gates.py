@@ -13,7 +13,8 @@ from pathlib import Path
 import anyio
 import mcp
 
-from headgate.server.gate import Gate, open_gate
+from headgate.server.gate import Gate
+from headgate.server.opening import open_gate
 
 START_LIMIT_S = 30
 STOP_LIMIT_S = 10

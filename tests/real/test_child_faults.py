@@ -17,7 +17,8 @@ from tests.proxy.misbehaving import SCRIPT, SECRET, gone
 from tests.proxy.parts import all_at_once
 from tests.real.gates import ready_gate
 
-from headgate.server.gate import Gate, open_gate
+from headgate.server.gate import Gate
+from headgate.server.opening import open_gate
 
 pytestmark = on_each_loop
 SLACK_S = 0.05 if os.environ.get("HEADGATE_TIMINGS") == "strict" else 1.0

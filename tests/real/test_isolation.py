@@ -9,7 +9,8 @@ from tests.real.gates import ready_gate
 from tests.upstreams.record import Record
 from tests.upstreams.running import recorder_served, recorder_upstream, served_upstream
 
-from headgate.server.gate import Gate, open_gate
+from headgate.server.gate import Gate
+from headgate.server.opening import open_gate
 
 THREE_MB = 3_000_000
 TROUBLE: dict[str, dict[str, Any]] = {

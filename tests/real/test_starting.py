@@ -14,7 +14,7 @@ from tests.real.gates import ready_gate
 from tests.upstreams.record import Record
 from tests.upstreams.running import Served, recorder_command, recorder_served, served_upstream
 
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 
 Within = Callable[[float], AbstractContextManager[anyio.CancelScope]]
 

@@ -13,8 +13,9 @@ from mcp.shared.memory import create_client_server_memory_streams
 
 from headgate.proxy.connection import Connection, Open, Opening
 from headgate.proxy.memory import MemoryUpstream
-from headgate.server.gate import Gate, gate_over
+from headgate.server.gate import Gate
 from headgate.server.mcp_server import initialization_options, mcp_server
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.rules import UpstreamRules
 

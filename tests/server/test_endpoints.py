@@ -10,7 +10,8 @@ from tests.config import write_config
 from tests.proxy.endpoints.origin import Origin, origin, response
 from tests.server.gates import by_id
 
-from headgate.server.gate import Gate, open_gate
+from headgate.server.gate import Gate
+from headgate.server.opening import open_gate
 
 
 @asynccontextmanager

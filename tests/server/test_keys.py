@@ -85,7 +85,7 @@ async def test_each_write_of_a_recipe_has_a_key_of_its_own() -> None:
       { id = "two", tool = "shop__pay", arguments = { tag = "two" } },
     ]
     """
-    from headgate.server.gate import gate_over
+    from headgate.server.opening import gate_over
 
     shop = Shop()
     settings = parse_settings(text, environ={})

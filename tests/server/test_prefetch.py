@@ -13,7 +13,8 @@ from tests.virtual_time import in_virtual_time
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.prefetch import MAX_UNDER_WAY, Prefetched
-from headgate.server.gate import Gate, gate_over
+from headgate.server.gate import Gate
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.prefetch import PrefetchCall, PrefetchRule
 from headgate.tools.rules import Rate, ToolRules, UpstreamRules

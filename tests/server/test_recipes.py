@@ -10,7 +10,8 @@ import pytest
 from tests.server.gates import Shop, client_of, never_up, said, text, tool
 
 from headgate.proxy.connection import Connection, Open, Opening, UnavailableError
-from headgate.server.gate import Gate, gate_over
+from headgate.server.gate import Gate
+from headgate.server.opening import gate_over
 from headgate.server.recipe_faults import tell_of_faults
 from headgate.server.settings import Settings, parse_settings
 from headgate.tools.rules import UpstreamRules

@@ -16,7 +16,8 @@ from tests.server.gates import ended
 from tests.upstreams.record import Record
 from tests.upstreams.running import recorder_upstream
 
-from headgate.server.gate import Gate, open_gate
+from headgate.server.gate import Gate
+from headgate.server.opening import open_gate
 from headgate.server.reload import Reloader, difference
 from headgate.server.settings import parse_settings
 

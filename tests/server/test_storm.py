@@ -9,7 +9,7 @@ from tests.config import write_config
 from tests.proxy.endpoints.origin import origin, response
 from tests.server.gates import by_id, ended
 
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 from headgate.tools.breaker import LONGEST_S
 from headgate.tools.retries import FLOOR
 

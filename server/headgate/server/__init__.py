@@ -6,12 +6,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headgate.server.gate import Gate, open_gate
+    from headgate.server.gate import Gate
+    from headgate.server.opening import open_gate
     from headgate.server.sync import SyncGate, open_gate_sync
 
 __all__ = ["Gate", "SyncGate", "open_gate", "open_gate_sync"]
 
-_HOMES = {"Gate": "gate", "open_gate": "gate", "SyncGate": "sync", "open_gate_sync": "sync"}
+_HOMES = {"Gate": "gate", "open_gate": "opening", "SyncGate": "sync", "open_gate_sync": "sync"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,22 +1,16 @@
-"""The gate: upstreams on one side, requests on the other. This is where the parts are put together."""
+"""The gate: what can be asked of headgate, whoever asks."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.client import Client
-from headgate.proxy.connection import CallFailedError, Open
+from headgate.proxy.connection import CallFailedError
 from headgate.proxy.driver import Driver
-from headgate.proxy.journal.journal import Journal
-from headgate.proxy.journal.journaled import Writes
-from headgate.proxy.journal.later import JournalFile
-from headgate.proxy.journal.memory import MemoryJournal
+from headgate.proxy.outlasting import Outlasting
 from headgate.proxy.passing import Clients, Passing
-from headgate.proxy.pins import Pins
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
@@ -24,11 +18,10 @@ from headgate.server.approval import Approve, approve_call, approved
 from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
 from headgate.server.books import Books
 from headgate.server.callers import OPERATOR, Caller
-from headgate.server.lock import keeping
 from headgate.server.log import log_prefetched
 from headgate.server.openers import opener_of, same_way
 from headgate.server.recipes import Recipes
-from headgate.server.settings import Settings, load_settings
+from headgate.server.settings import Settings
 from headgate.server.switch import Switch
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
@@ -39,7 +32,6 @@ from headgate.tools.page import Page
 from headgate.tools.plan import Plan, make_plan, writes_in
 from headgate.tools.refusal import Refusal
 from headgate.tools.reply import refused
-from headgate.tools.rules import UpstreamRules
 from headgate.tools.splice import splice
 
 FIRST_OPENING_S = 5.0
@@ -52,7 +44,7 @@ Progress = Callable[[int, int], None]
 
 
 class Gate:
-    """Runs batches and single calls. Made by `open_gate`."""
+    """Runs batches and single calls. Opened by `open_gate`."""
 
     def __init__(self, settings: Settings, upstreams: Upstreams, tasks: asyncio.TaskGroup) -> None:
         """Upstreams are being opened by others; batches run as tasks of `tasks`."""
@@ -61,6 +53,7 @@ class Gate:
         self._upstreams = upstreams
         self._tasks = tasks
         self._kept = KeptBatches()
+        self._writes = Outlasting(tasks)
         self.switch = Switch(settings.headgate.parallel)
         self._books = Books(self._kept, self.switch)
         self._prefetch = Prefetch(settings.prefetch, upstreams, tasks)
@@ -158,8 +151,9 @@ class Gate:
             self._prefetch.called(found, arguments, caller.principal)
         now = asyncio.get_running_loop().time()
         attempt = Attempt(found, arguments, found.rules.timeout_s, (), now, client=client, input=required)
+        path = caller.path(self._upstreams.call)
         try:
-            return await caller.path(self._upstreams.call)(attempt)
+            return await (path(attempt) if found.kind == "read" else self._writes.call(path, attempt))
         except CallFailedError as failed:
             raise failed.told(found.kind) from None
 
@@ -285,6 +279,7 @@ class Gate:
     async def drain(self) -> None:
         """Start nothing more, and let writes in flight end."""
         self._prefetch.close()
+        self._writes.call_off()
         running = self._kept.running()
         for driver in running:
             driver.cancel()
@@ -292,6 +287,7 @@ class Gate:
             async with asyncio.timeout(DRAIN_S):
                 for driver in running:
                     await driver.wait()
+                await self._writes.ended()
 
     def close_books(self) -> None:
         """Log the batches that have ended since the last time, and what prefetching was worth."""
@@ -342,55 +338,3 @@ class Gate:
         """
         within = self.settings.headgate.answer_within_s
         return within if batch.timeout_s is None else min(within, batch.timeout_s)
-
-
-@asynccontextmanager
-async def open_gate(settings: Settings | str | Path) -> AsyncGenerator[Gate]:
-    """A gate over the upstreams of `settings`, or of the headgate.toml at that path.
-
-    It is usable at once: upstreams are opened in the background, and a call waits for its own only.
-
-    Raises:
-        SettingsError: The file is not as it should be.
-
-    """
-    if not isinstance(settings, Settings):
-        settings = load_settings(Path(settings))
-    openers = {name: (upstream.rules, opener_of(upstream)) for name, upstream in settings.upstreams.items()}
-    async with keeping(settings.lock) as pins, gate_over(settings, openers, pins=pins) as gate:
-        yield gate
-
-
-@asynccontextmanager
-async def gate_over(
-    settings: Settings,
-    openers: Mapping[str, tuple[UpstreamRules, Open]],
-    journal: Journal | None = None,
-    pins: Pins | None = None,
-) -> AsyncGenerator[Gate]:
-    """A gate over upstreams of your own making, such as `MemoryUpstream`; those of `settings` are not opened.
-
-    Writes are recorded in `journal`; without one, where the settings say. Without `pins`, what tools were when they
-    were first seen is known for as long as the gate is open.
-    """
-    writes = Writes(journal or _journal(settings))
-    upstreams = Upstreams(openers, writes, pins)
-    failure: Exception | None = None  # of the context's own body: it leaves as it is, not in a group
-    with contextlib.ExitStack() as at_last:
-        # The sessions end before the calls are waited for: a write that outlasts the drain ends with its session.
-        async with writes.running(), asyncio.TaskGroup() as tasks, upstreams.running():
-            gate = Gate(settings, upstreams, tasks)
-            at_last.callback(gate.close_books)
-            try:
-                yield gate
-            except Exception as broken:  # noqa: BLE001 - raised below
-                failure = broken
-            finally:
-                await gate.drain()
-    if failure is not None:
-        raise failure
-
-
-def _journal(settings: Settings) -> Journal:
-    place = settings.headgate.journal
-    return MemoryJournal() if place is None else JournalFile(place, settings.headgate.journal_arguments)

@@ -10,9 +10,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from headgate.server.beside import beside
-from headgate.server.gate import open_gate
 from headgate.server.log import set_up_log
 from headgate.server.mcp_server import initialization_options, mcp_server
+from headgate.server.opening import open_gate
 from headgate.server.recipe_faults import tell_of_faults
 from headgate.server.reload import reloading
 from headgate.server.settings import Settings

@@ -11,7 +11,7 @@ from tests.virtual_time import in_virtual_time
 from headgate.proxy.connection import Connection, Open, Opening
 from headgate.proxy.memory import MemoryUpstream
 from headgate.server.cli.ready import until_known
-from headgate.server.gate import gate_over
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.rules import UpstreamRules
 

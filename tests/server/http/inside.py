@@ -14,8 +14,9 @@ from tests.server.http.served import ACCEPT
 from tests.server.processes import WAIT_S, call
 
 from headgate.proxy.connection import Open
-from headgate.server.gate import Gate, gate_over
+from headgate.server.gate import Gate
 from headgate.server.http.server import HttpServer
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.server.settings.serve import ServeSettings, TenantSettings
 from headgate.tools.rules import UpstreamRules

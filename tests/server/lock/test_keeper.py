@@ -11,8 +11,9 @@ import pytest
 from tests.server.gates import Shop, tool
 
 from headgate.proxy.connection import Connection, Opening
-from headgate.server.gate import Gate, gate_over
+from headgate.server.gate import Gate
 from headgate.server.lock import keeping, read_lock, write_pins
+from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import ToolRules, UpstreamRules

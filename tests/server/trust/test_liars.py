@@ -9,7 +9,7 @@ from tests.server.gates import Shop, ended, gate_with, tool
 from tests.upstreams.record import Record
 from tests.upstreams.running import declaring, recorder_served
 
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 
 READS = 5
 

@@ -151,7 +151,9 @@ class _Late:
 
     def add(self, sending: asyncio.Task[Result | Exception]) -> None:
         if len(self._timers) >= MAX_LATE:
-            next(iter(self._timers)).cancel()
+            longest = next(iter(self._timers))
+            self._ended(longest)
+            longest.cancel()
         self._timers[sending] = asyncio.get_running_loop().call_later(LATE_S, sending.cancel)
         sending.add_done_callback(self._ended)
 
@@ -160,8 +162,11 @@ class _Late:
             sending.cancel()
 
     def _ended(self, sending: asyncio.Task[Result | Exception]) -> None:
-        self._timers.pop(sending).cancel()
-        if not sending.cancelled() and not isinstance(sending.result(), Exception):
+        timer = self._timers.pop(sending, None)
+        if timer is None:
+            return
+        timer.cancel()
+        if sending.done() and not sending.cancelled() and not isinstance(sending.result(), Exception):
             logger.info("a write was answered after its timeout: the journal has its outcome now")
 
 

@@ -36,6 +36,15 @@ def _nothing_collected() -> Generator[None]:
         gc.enable()
 
 
+def _share_options(command: click.Command) -> None:
+    """Let a command, and the commands below it, take what every command takes."""
+    if not any(option.name == "log_json" for option in command.params):
+        command.params.extend(shared_options())
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _share_options(each)
+
+
 class LazyGroup(click.Group):
     """Commands by name, `Later`; and `headgate -- COMMAND` for `headgate wrap COMMAND`."""
 
@@ -65,8 +74,7 @@ class LazyGroup(click.Group):
         module, _, attribute = later.place.partition(":")
         with _nothing_collected():
             command: click.Command = getattr(import_module(module), attribute)
-        if not any(option.name == "log_json" for option in command.params):
-            command.params.extend(shared_options())
+        _share_options(command)
         return command
 
     def invoke(self, ctx: click.Context) -> object:

@@ -10,7 +10,7 @@ from headgate.server.cli.at_once import Probe, Probed, probed
 from headgate.server.cli.catalogue_view import rate
 from headgate.server.cli.display import waiting
 from headgate.server.cli.quiet import keep_log_quiet
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 from headgate.server.settings import Settings
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import UpstreamRules

@@ -27,7 +27,7 @@ from headgate.server.demo.story import (
     why_it_is_safe,
 )
 from headgate.server.demo.timeline import saving
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 from headgate.server.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.tools.rules import UpstreamRules
 

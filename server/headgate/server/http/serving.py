@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from headgate.server.beside import beside
-from headgate.server.gate import open_gate
 from headgate.server.http.server import HttpServer
 from headgate.server.log import set_up_log
+from headgate.server.opening import open_gate
 from headgate.server.recipe_faults import tell_of_faults
 from headgate.server.reload import reloading
 from headgate.server.serve import say_notices

@@ -17,7 +17,7 @@ from headgate.server.cli.fault import Fault
 from headgate.server.cli.quiet import keep_log_quiet
 from headgate.server.cli.ready import until_known
 from headgate.server.cli.reply_view import Progress, echo_reply
-from headgate.server.gate import open_gate
+from headgate.server.opening import open_gate
 from headgate.server.settings import Settings
 
 _FOREVER_S = 7 * 86400.0
