@@ -14,6 +14,8 @@ from headgate.server.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger(__name__)
 
+WATCHING_AFTER_S = 1.0
+"""When the watch has surely begun: a change before that is seen by nobody, so the file is read again then."""
 SETTLE_MS = 300
 """How long a file may go on changing before it is read: editors write in several steps."""
 
@@ -46,6 +48,7 @@ class Reloader:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch())
+                loop.call_later(WATCHING_AFTER_S, self._asked.set)
                 while True:
                     await self._asked.wait()
                     self._asked.clear()

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from tests.server.gates import client_of, said
 from tests.server.passing.desk import Desk
 
-from headgate.server.gate import gate_over
+from headgate.server.opening import gate_over
 from headgate.server.settings import Settings
 from headgate.server.settings.settings import HeadgateSettings
 from headgate.tools.rules import ToolRules, UpstreamRules
