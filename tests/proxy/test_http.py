@@ -13,6 +13,7 @@ from tests.proxy.faulty import faulty_server
 from tests.proxy.loops import on_each_loop
 from tests.proxy.misbehaving import SECRET
 from tests.proxy.parts import all_at_once, attempt, tool
+from tests.timings import SLACK_S
 from tests.upstreams.running import recorder_served
 
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
@@ -56,7 +57,7 @@ async def test_calls_work_side_by_side_and_each_gets_its_own_answer(served: Http
         started = time.monotonic()
         answers = await all_at_once(*(wait(connection, 300, str(n)) for n in range(50)))
         assert [answer["tag"] for answer in answers] == [str(n) for n in range(50)]
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 3 + SLACK_S
 
 
 async def test_a_call_is_left_at_once_when_it_is_cancelled_and_its_siblings_go_on(served: HttpTarget) -> None:
@@ -66,7 +67,7 @@ async def test_a_call_is_left_at_once_when_it_is_cancelled_and_its_siblings_go_o
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await wait(connection, 30_000)
-        assert time.monotonic() - started < 0.4
+        assert time.monotonic() - started < 0.4 + SLACK_S / 4
         assert (await sibling)["tag"] == "sibling"
         assert (await wait(connection, 0, "after"))["tag"] == "after"
 
@@ -95,7 +96,7 @@ async def test_the_sessions_end_ends_what_is_under_way(served: HttpTarget) -> No
             started = time.monotonic()
         for task in pending:
             assert (await task).sent
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 3 + SLACK_S
 
 
 async def _failure(connection: Connection, name: str, **arguments: object) -> CallFailedError:
@@ -159,7 +160,7 @@ async def test_a_goodbye_that_nobody_answers_does_not_hold_up_the_end() -> None:
             assert await connection.call_tool("ok", {}) == {"content": []}
             started = time.monotonic()
         assert server.deleted == 1
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 2 + SLACK_S
 
 
 @asynccontextmanager

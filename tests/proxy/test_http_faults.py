@@ -14,6 +14,7 @@ import pytest
 from tests.proxy.faulty import Faulty, Raw, faulty_server, reply
 from tests.proxy.misbehaving import SECRET
 from tests.proxy.parts import all_at_once, attempt, tool
+from tests.timings import SLACK_S
 
 from headgate.proxy import http
 from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Opening
@@ -268,7 +269,7 @@ async def test_a_body_that_trickles_in_does_not_outlast_the_calls_deadline() -> 
         with pytest.raises(CallFailedError) as failed:
             await send(attempt(tool("bad", upstream="far"), 0.4))
         assert failed.value.code == "TOOL_TIMEOUT"
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1 + SLACK_S
         assert await connection.call_tool("ok", {}) == NOTHING
 
 
@@ -314,4 +315,4 @@ async def test_an_upstream_that_takes_no_notifications_keeps_no_call_waiting() -
                         await connection.call_tool("hang", {})
             started = time.monotonic()
             assert await all_at_once(*(connection.call_tool("ok", {}) for _ in range(5))) == [NOTHING] * 5
-            assert time.monotonic() - started < 0.5
+            assert time.monotonic() - started < 0.5 + SLACK_S / 4

@@ -16,13 +16,12 @@ from tests.proxy.loops import on_each_loop
 from tests.proxy.misbehaving import SCRIPT, SECRET, gone
 from tests.proxy.parts import all_at_once
 from tests.real.gates import ready_gate
+from tests.timings import SLACK_S
 
 from headgate.server.gate import Gate
 from headgate.server.opening import open_gate
 
 pytestmark = on_each_loop
-SLACK_S = 0.05 if os.environ.get("HEADGATE_TIMINGS") == "strict" else 1.0
-"""By how much a time may be missed: the figure that is promised on a machine that does nothing else, and a mercy."""
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ _GRACE_S = 1.0
 """How long a child has to end after its input was closed, and again after SIGTERM."""
 _LAST_WORDS_S = 0.2
 """How long output may still come after the process has ended; a grandchild may hold the pipe open for ever."""
+_LAST_LOOK_S = 0.001
+"""For how long a loop looks at its pipes once more: uvloop, if it was held up, looks at its clock before them."""
 _MAX_WORDS = 300
 
 
@@ -190,11 +192,15 @@ class Child:
         if self.exited.done() and not self._open:
             self._end()
         elif self.exited.done() or 1 not in self._open:
-            self._loop.call_later(_LAST_WORDS_S, self._end)
+            self._loop.call_later(_LAST_WORDS_S, self._loop.call_later, _LAST_LOOK_S, self._end)
 
     def _note_deafness(self) -> None:
         """A child that has closed its input takes no call any more. Most often it is about to end by itself."""
-        self._loop.call_later(_LAST_WORDS_S, self._end, "it has closed its input")
+        self._loop.call_later(_LAST_WORDS_S, self._end_deaf)
+
+    def _end_deaf(self) -> None:
+        if self._process.poll() is None:
+            self._end("it has closed its input")
 
     def _kill(self, reason: str) -> None:
         self._end(reason)
