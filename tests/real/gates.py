@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -46,10 +46,10 @@ def stdio_headgate(config: Path) -> mcp.StdioServerParameters:
 
 
 @contextmanager
-def http_headgate(config: Path) -> Generator[str]:
-    """The URL of a headgate that serves HTTP until the block ends."""
+def http_headgate(config: Path, options: Sequence[str] = ("--no-auth",)) -> Generator[str]:
+    """The URL of a headgate that serves HTTP until the block ends: whoever comes, unless `options` say otherwise."""
     port = free_port()
-    with subprocess.Popen(serve_command(config, "--http", f"127.0.0.1:{port}", "--no-auth")) as process:
+    with subprocess.Popen(serve_command(config, "--http", f"127.0.0.1:{port}", *options)) as process:
         try:
             wait_for_port(port, process)
             yield f"http://127.0.0.1:{port}/mcp"

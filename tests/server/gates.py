@@ -14,7 +14,7 @@ from mcp.shared.memory import create_client_server_memory_streams
 from headgate.proxy.connection import Connection, Open, Opening
 from headgate.proxy.memory import MemoryUpstream
 from headgate.server.gate import Gate
-from headgate.server.mcp_server import initialization_options, mcp_server
+from headgate.server.mcp_server import mcp_server
 from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
 from headgate.tools.rules import UpstreamRules
@@ -114,7 +114,7 @@ async def client_of(gate: Gate, mode: str, **options: Any) -> AsyncGenerator[mcp
 async def _over_streams(server: Server[Any]) -> AsyncGenerator[Any]:
     """The newest era in messages: in memory the SDK would hand over objects, and leave out what only a wire needs."""
     async with create_client_server_memory_streams() as (client_side, server_side), anyio.create_task_group() as tasks:
-        tasks.start_soon(server.run, *server_side, initialization_options(server))
+        tasks.start_soon(server.run, *server_side, server.create_initialization_options())
         yield client_side
         tasks.cancel_scope.cancel()
 

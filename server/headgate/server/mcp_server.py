@@ -47,7 +47,7 @@ def mcp_server(gate: Gate, caller_of: CallerOf = _operator) -> tuple[Server[Any]
     bus = InMemorySubscriptionBus()
     passed = Passed(gate, bus, caller_of)
     front = _Front(gate, passed.desk, caller_of)
-    server: Server[Any] = Server(
+    server = _Server(
         "headgate",
         version=version("headgate"),
         title="headgate",
@@ -65,10 +65,20 @@ def mcp_server(gate: Gate, caller_of: CallerOf = _operator) -> tuple[Server[Any]
     return server, Changes(gate, bus, passed)
 
 
-def initialization_options(server: Server[Any]) -> InitializationOptions:
-    """What the server says of itself: that its lists may change."""
-    options = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
-    return server.create_initialization_options(options)
+class _Server(Server[Any]):
+    """Says over every transport that its lists may change: clients that are not told so do not listen for it."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """Say it wherever nothing else is said; over HTTP the SDK asks for what there is."""
+        changing = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+        return super().create_initialization_options(
+            notification_options or changing, experimental_capabilities, extensions
+        )
 
 
 class _Front:

@@ -11,7 +11,7 @@ from typing import Any
 
 from headgate.server.beside import beside
 from headgate.server.log import set_up_log
-from headgate.server.mcp_server import initialization_options, mcp_server
+from headgate.server.mcp_server import mcp_server
 from headgate.server.opening import open_gate
 from headgate.server.recipe_faults import tell_of_faults
 from headgate.server.reload import reloading
@@ -32,7 +32,7 @@ async def _serve_stdin(settings: Settings) -> None:
     async with open_gate(settings) as gate, stdio_streams() as (reading, writing):
         server, changes = mcp_server(gate)
         async with beside(changes.run()), beside(tell_of_faults(gate)), reloading(gate):
-            await server.run(reading, writing, initialization_options(server))
+            await server.run(reading, writing, server.create_initialization_options())
 
 
 def run(serving: Coroutine[Any, Any, None], settings: Settings) -> None:

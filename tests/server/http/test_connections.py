@@ -222,6 +222,14 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_batch_leaves_nothing_ru
     assert inside.shop.events == events
 
 
+async def test_a_client_is_told_at_the_start_that_lists_may_change_else_it_would_not_listen() -> None:
+    async with serving(serve=limited()) as inside:
+        opened = answer_in(await Asking(inside).post(request(1, "initialize", INITIALIZE)))
+
+    said = opened["result"]["capabilities"]
+    assert [said[kind]["listChanged"] for kind in ("tools", "prompts", "resources")] == [True] * 3
+
+
 async def test_a_client_that_vanishes_from_its_session_leaves_nothing_running_and_then_no_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
