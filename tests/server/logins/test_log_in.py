@@ -183,11 +183,13 @@ async def test_processes_that_share_a_login_do_not_use_its_refresh_token_twice(t
 
 async def test_a_call_that_is_cancelled_does_not_take_the_renewed_token_with_it(tmp_path: Path) -> None:
     async with logged_in(tmp_path) as (there, vault, target), opened(target, vault) as connection:
-        there.slow_s = 0.2
+        await look(connection, "before")
+        there.slow_s = 0.4
         there.expire_all()
         call = asyncio.get_running_loop().create_task(look(connection, "left"))
         while len(there.asked) < 2:  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # it may be somebody else's request that set out first: the call waits for it by now
         call.cancel()
         await asyncio.wait((call,))
 
@@ -272,7 +274,10 @@ async def test_client_credentials_are_used_without_anybodys_doing_and_anew_when_
     assert kept_in(tmp_path) == []
 
 
-async def test_client_credentials_that_are_not_taken_say_so_without_themselves(tmp_path: Path) -> None:
+async def test_client_credentials_that_are_not_taken_say_so_without_themselves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     async with asyncio.timeout(20), authorizing() as there:
         oauth = OAuthClient("client_credentials", CLIENT_ID, "wrong-secret-77", None, there.url)
         target = HttpTarget(there.shop_url, oauth=oauth)
@@ -280,6 +285,7 @@ async def test_client_credentials_that_are_not_taken_say_so_without_themselves(t
 
     assert reason == "no token: 127.0.0.1 answered with HTTP 400, invalid_client"
     assert "wrong-secret-77" not in repr(target)
+    assert "wrong-secret-77" not in "".join(logging.Formatter().format(record) for record in caplog.records)
 
 
 async def test_a_client_secret_goes_to_its_own_issuer_only(tmp_path: Path) -> None:
