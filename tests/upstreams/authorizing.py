@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from tests.upstreams.recorder import sse_app
 
 CLIENT_ID, CLIENT_SECRET = "shop-client", "client-secret-5f1c"
 
@@ -149,7 +150,7 @@ class Authorizing:
 
     def guarded(self, app: Any) -> Any:
         async def guard(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http" and scope["path"] == "/mcp":
+            if scope["type"] == "http" and not scope["path"].startswith("/.well-known"):
                 headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
                 self.heard.append(headers)
                 token = headers.get("authorization", "").removeprefix("Bearer ")
@@ -203,8 +204,8 @@ async def _serving(app: Any, listener: socket.socket) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def authorizing() -> AsyncGenerator[Authorizing]:
-    """Both servers, until the block ends."""
+async def authorizing(*, sse: bool = False) -> AsyncGenerator[Authorizing]:
+    """Both servers, until the block ends; the tool server over streamable HTTP, or the older transport."""
     there = Authorizing()
     routes = [
         Route("/.well-known/oauth-authorization-server", there.metadata),
@@ -213,7 +214,11 @@ async def authorizing() -> AsyncGenerator[Authorizing]:
         Route("/authorize", there.authorize),
     ]
     shop = Server("shop", version="1", on_list_tools=there.list_tools, on_call_tool=there.call_tool)
-    app = shop.streamable_http_app(streamable_http_path="/mcp", json_response=True, stateless_http=True)
+    app = (
+        sse_app(shop, "/mcp")
+        if sse
+        else shop.streamable_http_app(streamable_http_path="/mcp", json_response=True, stateless_http=True)
+    )
     app.router.routes.append(Route("/.well-known/oauth-protected-resource/mcp", there.resource))
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         there.url = f"http://127.0.0.1:{first.getsockname()[1]}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from tests.server.http.inside import is_watcher
 from tests.upstreams.authorizing import CLIENT_ID, CLIENT_SECRET, Authorizing, authorizing
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening
@@ -19,6 +20,7 @@ from headgate.proxy.oauth.exchange import NotGrantedError
 from headgate.proxy.oauth.login import Login
 from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.replica import reason_of
+from headgate.proxy.sse import sse_opener
 from headgate.proxy.target import HttpTarget, OAuthClient
 from headgate.proxy.upstream import Upstream
 from headgate.server.logins.log_in import log_in, open_browser
@@ -113,6 +115,22 @@ async def test_a_login_that_is_refused_says_so(tmp_path: Path) -> None:
         with pytest.raises(NotGrantedError, match=r"the login was refused \(access_denied\)"):
             await log_in(target, Vault("shop", target.url, tmp_path), Browser().show)
         assert kept_in(tmp_path) == []
+
+
+async def test_over_the_older_transport_logins_work_as_well(tmp_path: Path) -> None:
+    async with asyncio.timeout(20), authorizing(sse=True) as there:
+        target = HttpTarget(there.shop_url, transport="sse")
+        vault = Vault("shop", target.url, tmp_path)
+        await log_in(target, vault, Browser().show)
+        opener = sse_opener(target, 8, bearer=Bearer("shop", target, vault))
+        async with opener(Opening("shop", lambda: None)) as connection:
+            there.expire_all()
+            assert await look(connection, "a") == "a"
+            there.revoke_all()
+            with pytest.raises(NoAccessError, match="needs a login"):
+                await look(connection, "b")
+    for task in filter(is_watcher, asyncio.all_tasks()):
+        task.cancel()
 
 
 async def test_a_client_that_was_registered_beforehand_is_that_one_with_its_scope(tmp_path: Path) -> None:
