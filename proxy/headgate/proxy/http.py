@@ -2,9 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
@@ -15,7 +14,8 @@ from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 
 from headgate.proxy.connection import MAX_ANSWER, MAX_LATE, Connection, Open, Opening
 from headgate.proxy.http_body import ENCODINGS
-from headgate.proxy.oauth.bearer import Bearer, NoAccessError
+from headgate.proxy.oauth.bearer import Bearer
+from headgate.proxy.oauth.ending import Ending
 from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
@@ -100,7 +100,7 @@ def _socket_options() -> list[tuple[int, int, int]]:
 
 def _sender(line: Streamable, bearer: Bearer | None, *, modern: bool) -> Send:
     by_tool = ParamHeaders()
-    ending = _Ending(line)
+    ending = Ending(line.close)
 
     async def send(method: str, params: dict[str, Any], headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
         if modern and method == "tools/call":
@@ -117,25 +117,3 @@ def _sender(line: Streamable, bearer: Bearer | None, *, modern: bool) -> Send:
         return result
 
     return send
-
-
-@dataclass(slots=True)
-class _Ending:
-    """The end of a session for which there is no token any more, once what it has taken on before is done."""
-
-    line: Streamable
-    in_flight: int = 0
-    reason: str | None = None
-
-    @contextmanager
-    def after_all(self) -> Generator[None]:
-        self.in_flight += 1
-        try:
-            yield
-        except NoAccessError as no_access:
-            self.reason = str(no_access)
-            raise
-        finally:
-            self.in_flight -= 1
-            if self.reason is not None and self.in_flight == 0:
-                self.line.close(self.reason)

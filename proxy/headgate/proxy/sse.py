@@ -21,6 +21,7 @@ from headgate.proxy.http_body import Pauses, drained, events_of
 from headgate.proxy.http_failure import broken, failed_status
 from headgate.proxy.messages import decoded
 from headgate.proxy.oauth.bearer import Bearer
+from headgate.proxy.oauth.ending import Ending
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
 from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
@@ -40,7 +41,7 @@ def sse_opener(
         rpc = Rpc()
         secrets = secrets_in(target.headers)
         async with client_of(target, concurrency, bearer) as client, anyio.create_task_group() as tasks:
-            line = _Line(client, rpc, tasks, answer_limit)
+            line = _Line(client, rpc, tasks, answer_limit, Ending(rpc.close))
             line.post_to = await tasks.start(line.listen, target.url)
             rpc.write = line.write
             try:
@@ -63,13 +64,15 @@ class _Line:
     rpc: Rpc
     tasks: anyio.abc.TaskGroup
     answer_limit: int
+    ending: Ending
     post_to: httpx.URL = field(default_factory=httpx.URL)
 
     async def send(
         self, method: str, params: dict[str, Any], _headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
         try:
-            return await self.rpc.request(method, params).answer()
+            with self.ending.after_all():
+                return await self.rpc.request(method, params).answer()
         except LineClosedError as closed:
             raise line_closed(closed) from None
         except MCPError as error:

@@ -127,8 +127,9 @@ async def test_over_the_older_transport_logins_work_as_well(tmp_path: Path) -> N
             there.expire_all()
             assert await look(connection, "a") == "a"
             there.revoke_all()
-            with pytest.raises(NoAccessError, match="needs a login"):
+            with pytest.raises(NoAccessError) as refused:
                 await look(connection, "b")
+            assert await connection.closed() == str(refused.value) == "needs a login: run headgate auth login shop"
     for task in filter(is_watcher, asyncio.all_tasks()):
         task.cancel()
 
