@@ -43,9 +43,7 @@ class Replica:
         self.connection: Connection | None = None
         self.ready_after_s: float | None = None
         self.in_flight = 0
-        """Calls that it has; counted by whoever makes them, with `took_on` and `done_with`."""
-        self._idle = asyncio.Event()
-        self._idle.set()
+        """Calls that it has; counted by whoever makes them."""
         self._upstream = upstream
         self._open = open_session
         self._listed = listed
@@ -58,22 +56,6 @@ class Replica:
     def close(self) -> None:
         """Open no session any more. A session that breaks at that moment can swallow its owner's cancellation."""
         self._closing = True
-
-    def took_on(self) -> None:
-        """Count one call more."""
-        self.in_flight += 1
-        if self.in_flight == 1:
-            self._idle.clear()
-
-    def done_with(self) -> None:
-        """Count one call less."""
-        self.in_flight -= 1
-        if self.in_flight == 0:
-            self._idle.set()
-
-    async def idle(self) -> None:
-        """Wait until it has no calls."""
-        await self._idle.wait()
 
     async def run(self) -> None:
         """Own the session, until closed and cancelled."""

@@ -33,6 +33,8 @@ from headgate.tools.rules import UpstreamRules
 
 PROBE_S = 3.0
 """How long an upstream may take over its list of tools when it is only asked whether it is well again."""
+RETIRING_S = 0.05
+"""Seconds between two looks at whether what is to end is still needed."""
 _BEST_FIRST: tuple[State, ...] = ("ready", "starting", "failed")
 
 
@@ -73,11 +75,9 @@ class Upstream:
         self.rules = rules
         self._limits = Limits(rules, name)
         self.durations = self._limits.durations
-        self._call: CallPath = call_path(self._limits, self._send, self._probe, writes)
-        self._calls = 0
-        """Calls on their way, those that wait for a turn or a permit too."""
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.call: CallPath = call_path(self._limits, self._send, self._probe, writes)
+        self.calls = 0
+        """Calls on their way, those that wait for a turn or a permit too; counted by whoever makes them."""
         self._replicas = self._replicas_of(open_session, rules.replicas)
         self._coming: list[Replica] = []
         """Those that are to take the place of `_replicas`."""
@@ -112,27 +112,6 @@ class Upstream:
     def first_opening(self) -> bool:
         """Whether it has neither been ready nor failed yet."""
         return not self._known.is_set()
-
-    async def call(self, attempt: Attempt) -> Mapping[str, Any]:
-        """Send a call on its way.
-
-        Raises:
-            CallFailedError: There is no result, and why.
-
-        """
-        self._calls += 1
-        if self._calls == 1:
-            self._idle.clear()
-        try:
-            return await self._call(attempt)
-        finally:
-            self._calls -= 1
-            if self._calls == 0:
-                self._idle.set()
-
-    async def idle(self) -> None:
-        """Wait until no call is on its way."""
-        await self._idle.wait()
 
     async def settled(self) -> None:
         """Wait until it has been ready or has failed once."""
@@ -177,7 +156,8 @@ class Upstream:
             tasks.create_task(self._retire(replica))
 
     async def _retire(self, replica: Replica) -> None:
-        await replica.idle()
+        while replica.in_flight:  # noqa: ASYNC110 - each call would pay for an event that hardly ever matters
+            await asyncio.sleep(RETIRING_S)
         self._give_up(replica)
 
     def _give_up(self, replica: Replica) -> None:
@@ -227,7 +207,10 @@ class Upstream:
 
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
-        replica, connection = await self._ready()
+        replica = self._least_busy()
+        connection = None if replica is None else replica.connection
+        if replica is None or connection is None:
+            replica, connection = await self._ready()
         try:
             return await self._send_to(replica, connection, attempt)
         except SessionGoneError as gone:
@@ -239,14 +222,14 @@ class Upstream:
 
     async def _send_to(self, replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
         attempt.sent = True
-        replica.took_on()
+        replica.in_flight += 1
         try:
             return self.passing.noted(await _sent_over(connection, attempt))
         except TakenBackError:
             attempt.sent = False
             raise asyncio.CancelledError from None
         finally:
-            replica.done_with()
+            replica.in_flight -= 1
 
     async def _connected(self) -> Connection:
         return (await self._ready())[1]

@@ -12,7 +12,7 @@ from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.pins import Pins
-from headgate.proxy.upstream import Upstream, UpstreamState
+from headgate.proxy.upstream import RETIRING_S, Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.rules import UpstreamRules
 
@@ -94,7 +94,8 @@ class Upstreams:
         return upstream
 
     async def _retire(self, upstream: Upstream) -> None:
-        await upstream.idle()
+        while upstream.calls:  # noqa: ASYNC110 - each call would pay for an event that hardly ever matters
+            await asyncio.sleep(RETIRING_S)
         self._close(upstream)
 
     def _close(self, upstream: Upstream) -> None:
@@ -116,7 +117,11 @@ class Upstreams:
         if upstream is None:
             words = f'upstream "{attempt.tool.upstream}" is not configured any more'
             raise CallFailedError("UPSTREAM_UNAVAILABLE", words, sent=False)
-        return await upstream.call(attempt)
+        upstream.calls += 1
+        try:
+            return await upstream.call(attempt)
+        finally:
+            upstream.calls -= 1
 
     def passings(self) -> tuple[Passing, ...]:
         """The ways of everything but calls, in the order of the settings."""
