@@ -131,11 +131,23 @@ async def test_a_line_that_is_too_long_but_ends_is_only_measured_and_the_child_l
 @on_each_loop
 async def test_a_child_that_does_not_read_and_has_nothing_to_do_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "WEDGED_S", 0.1)
-    async with python("print('up', flush=True); time.sleep(60)") as (child, ears):
+    async with python("os.read(0, 4); print('up', flush=True); time.sleep(60)") as (child, ears):
+        child.write(b"one")
         await ears.line.wait()
         child.write(b"a line that stays in the pipe")
         assert await ears.end == "it has stopped reading its input"
         await asyncio.shield(child.exited)
+
+
+@on_each_loop
+async def test_a_child_that_starts_slowly_has_its_time_before_it_reads_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(children, "WEDGED_S", 0.05)
+    async with python("time.sleep(0.5); print(sys.stdin.readline(), flush=True); time.sleep(60)") as (child, ears):
+        child.write(b"a line that waits in the pipe")
+        await ears.line.wait()
+        assert ears.lines == [b"a line that waits in the pipe"]
 
 
 @on_each_loop

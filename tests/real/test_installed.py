@@ -31,7 +31,7 @@ def install(client: str, config: Path, home: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "APPDATA"))}
     subprocess.run(
         [sys.executable, "-m", "headgate", "install", client, "--config", str(config)],
-        env=env | {"HOME": str(home)}, cwd=home, timeout=30, check=True, capture_output=True,
+        env=env | {"HOME": str(home)}, cwd=home, timeout=50, check=True, capture_output=True,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Served = Literal["http", "old", "sse"]
 """Streamable HTTP in both eras, in the handshake era alone, and the legacy SSE transport."""
-START_LIMIT_S = 20
+START_LIMIT_S = 40
 STOP_LIMIT_S = 5
 
 

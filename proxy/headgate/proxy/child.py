@@ -118,13 +118,14 @@ class Child:
     def _look(self) -> None:
         """End a child that has stopped reading.
 
-        One that is busy with a call may well have no time to read; it has until nobody waits for that any more.
+        One that is busy with a call may well have no time to read; it has until nobody waits for that any more. One
+        that has never read anything is still starting: for how long it may is for those to say who wait for that.
         """
         self._watch = None
         read_to = self._input.read_to()
         if self._ended or read_to == self._input.written:
             return
-        if read_to == self._seen_reading and not self._listener.awaits(read_to):
+        if 0 < read_to == self._seen_reading and not self._listener.awaits(read_to):
             self._kill("it has stopped reading its input")
         else:
             self._seen_reading = read_to

@@ -146,8 +146,12 @@ def test_where_no_write_was_recorded_yet_that_is_said(desk: Desk) -> None:
     assert not (desk.project / "nothing").exists()
 
 
-def test_without_a_config_the_journal_is_where_it_is_by_default(desk: Desk) -> None:
-    assert "headgate" in desk.run("journal", "list").err
+def test_without_a_config_the_journal_is_where_it_is_by_default(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    assert str(tmp_path / "state" / "headgate") in desk.run("journal", "list").err
 
 
 def test_a_journal_in_memory_is_no_file_to_look_into(desk: Desk) -> None:
