@@ -1,46 +1,20 @@
 """JSON-RPC over a line: each answer to its own request, whatever else comes in, and no request left waiting."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
-import mcp_types as types
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mcp.client.session import ClientSession
-from mcp.server import Server, ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp.shared.memory import create_client_server_memory_streams
-from mcp.shared.message import SessionMessage
-from tests.proxy.parts import all_at_once, turns
-from tests.timings import SLACK_S
+from tests.proxy.line import Line, served
+from tests.proxy.parts import turns
 from tests.virtual_time import VirtualLoop, in_virtual_time
 
-from headgate.proxy.connection import CallFailedError, Opening, TakenBackError
+from headgate.proxy.connection import TakenBackError
 from headgate.proxy.input import Slip
-from headgate.proxy.output import TooLong
-from headgate.proxy.rpc import LineClosedError, Request, Rpc
-from headgate.proxy.serving import MAX_SERVED
-from headgate.proxy.session import negotiated
-
-
-class Line:
-    """The end of a line: what was written to it, and what it says."""
-
-    def __init__(self) -> None:
-        self.rpc = Rpc()
-        self.written: list[dict[str, Any]] = []
-        self.rpc.write = lambda line: self.written.append(orjson.loads(line))
-
-    def says(self, **message: Any) -> None:
-        self.rpc.receive(orjson.dumps({"jsonrpc": "2.0", **message}))
-
-    def ask(self, tasks: asyncio.TaskGroup) -> asyncio.Task[dict[str, Any]]:
-        return tasks.create_task(self.rpc.request("m", {}).answer())
+from headgate.proxy.rpc import LineClosedError, Request
 
 
 @in_virtual_time
@@ -194,172 +168,6 @@ async def test_any_json_that_came_in_can_go_out() -> None:
     assert b"\n" not in sent[0]
 
 
-@asynccontextmanager
-async def served(rpc: Rpc) -> AsyncGenerator[None]:
-    """`rpc` with its `run` under way, refusing every request."""
-
-    async def refuse(_ctx: Any, method: str, _params: Mapping[str, Any] | None) -> dict[str, Any]:
-        if method == "crash":
-            raise RuntimeError("a secret")
-        raise MCPError(types.METHOD_NOT_FOUND, f"no {method} here")
-
-    async def note(_ctx: Any, _method: str, _params: Mapping[str, Any] | None) -> None:
-        raise RuntimeError("a secret")
-
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(rpc.run(refuse, note))
-        await turns()
-        yield
-        running.cancel()
-
-
-@in_virtual_time
-async def test_what_the_other_side_asks_is_answered_and_a_crash_in_answering_tells_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    line = Line()
-    async with served(line.rpc):
-        line.says(id="a", method="sampling/createMessage", params={})
-        line.says(id="b", method="crash")
-        line.says(method="notifications/whatever")
-        await turns(10)
-        assert line.written == [
-            {"jsonrpc": "2.0", "id": "a", "error": {"code": -32601, "message": "no sampling/createMessage here"}},
-            {"jsonrpc": "2.0", "id": "b", "error": {"code": -32603, "message": "internal error"}},
-        ]
-    caplog.clear()
-
-
-@asynccontextmanager
-async def joined(server: Server[Any]) -> AsyncGenerator[Rpc]:
-    """An Rpc whose other end is `server`, by way of the SDK's own streams."""
-    rpc = Rpc()
-    async with create_client_server_memory_streams() as ((read, write), (server_read, server_write)):
-        outgoing: asyncio.Queue[bytes] = asyncio.Queue()
-        rpc.write = outgoing.put_nowait
-
-        async def send() -> None:
-            while True:
-                message = types.jsonrpc_message_adapter.validate_json(await outgoing.get())
-                await write.send(SessionMessage(message))
-
-        async def receive() -> None:
-            async for message in read:
-                assert isinstance(message, SessionMessage)
-                rpc.receive(message.message.model_dump_json(by_alias=True, exclude_none=True).encode())
-
-        async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(job)
-                for job in (
-                    send(),
-                    receive(),
-                    server.run(server_read, server_write, server.create_initialization_options()),
-                )
-            ]
-            try:
-                yield rpc
-            finally:
-                for task in running:
-                    task.cancel()
-
-
-async def list_tools(_ctx: ServerRequestContext[Any], _params: object) -> types.ListToolsResult:
-    return types.ListToolsResult(tools=[types.Tool(name="t", input_schema={"type": "object"})])
-
-
-@in_virtual_time
-async def test_the_sdks_session_works_over_it_in_the_newest_era() -> None:
-    async with (
-        joined(Server("s", on_list_tools=list_tools)) as rpc,
-        asyncio.timeout(30),
-        negotiated(rpc, Opening("up", lambda: None)) as (session, meta),
-    ):
-        assert session.protocol_version == "2026-07-28"
-        assert meta is not None
-        assert [tool.name for tool in (await session.list_tools()).tools] == ["t"]
-
-
-@in_virtual_time
-async def test_the_sdks_session_works_over_it_in_the_handshake_era_and_answers_a_ping_and_refuses_to_sample() -> None:
-    asked: list[str] = []
-
-    async def call_tool(ctx: ServerRequestContext[Any], _params: object) -> types.CallToolResult:
-        await ctx.session.send_ping()
-        asked.append("ping answered")
-        sampling = types.CreateMessageRequest(params=types.CreateMessageRequestParams(messages=[], max_tokens=1))
-        with pytest.raises(MCPError):
-            await ctx.session.send_request(sampling, types.CreateMessageResult)
-        asked.append("sampling refused")
-        return types.CallToolResult(content=[])
-
-    server = Server("s", on_list_tools=list_tools, on_call_tool=call_tool)
-    async with joined(server) as rpc, asyncio.timeout(30), ClientSession(dispatcher=rpc) as session:
-        await session.initialize()
-        assert session.protocol_version == "2025-11-25"
-        await all_at_once(*(session.list_tools() for _ in range(5)))
-        result = await rpc.request("tools/call", {"name": "t", "arguments": {}}).answer()
-        assert result["content"] == []
-
-    assert asked == ["ping answered", "sampling refused"]
-
-
-@in_virtual_time
-@pytest.mark.parametrize(
-    ("head", "tail"),
-    [
-        (b'{"jsonrpc":"2.0","id":1,"result":{"text":"xxx', b'xxx"}}'),
-        (b'{ "id" : 1 , "result": {"text":"xxx', b'xxx"}}'),
-        (b'{"jsonrpc":"2.0","id":"1","error":{"message":"xxx', b'xxx"}}'),
-        (b'{"jsonrpc":"2.0","result":{"text":"xxx', b'xxx"},"id":1}'),
-        (b'{"result":{"text":"xxx', b'xxx"}, "id": "1", "jsonrpc": "2.0"} \r'),
-    ],
-)
-async def test_an_answer_that_was_too_long_to_be_kept_fails_only_the_request_that_it_answers(
-    head: bytes, tail: bytes
-) -> None:
-    line = Line()
-    large, other = (line.rpc.request("m", {}) for _ in range(2))
-    line.rpc.lose(TooLong(head, tail, 67_100_000, 8_000_000, ended=True))
-    with pytest.raises(CallFailedError, match=r"its answer is too large: it is 67\.1 MB, and 8 MB is the limit"):
-        await large.answer()
-    line.says(id=2, result={"n": 2})
-    assert await other.answer() == {"n": 2}
-    assert line.rpc.ignored == 0
-
-
-@in_virtual_time
-@pytest.mark.parametrize(
-    ("head", "tail"),
-    [
-        (b'{"jsonrpc":"2.0","id":7,"result":{"text":"xxx', b'xxx"}}'),
-        (b'{"jsonrpc":"2.0","method":"m","params":{"id":1,"text":"xxx', b'xxx"}}'),
-        (b'{"jsonrpc":"2.0","result":{"text":"xxx', b'xxx","id":1}}'),
-        (b'{"jsonrpc":"2.0","result":{"text":"\\"id\\":1,', b'xxx"}}'),
-        (b"xxxx", b"xxxx"),
-        (b"", b""),
-    ],
-)
-async def test_a_line_that_was_too_long_and_answers_nobody_fails_nobody(head: bytes, tail: bytes) -> None:
-    line = Line()
-    request = line.rpc.request("m", {})
-    line.rpc.lose(TooLong(head, tail, 67_100_000, 8_000_000, ended=False))
-    line.says(id=1, result={"n": 1})
-    assert await request.answer() == {"n": 1}
-    assert line.rpc.ignored == 1
-
-
-@in_virtual_time
-async def test_an_answer_of_too_many_parts_is_too_large_and_is_not_parsed() -> None:
-    line = Line()
-    request = line.rpc.request("m", {})
-    began = time.process_time()
-    line.rpc.receive(b'{"jsonrpc":"2.0","id":1,"result":{"lists":[' + b"[]," * 2_000_000 + b"0]}}")
-    assert time.process_time() - began < 0.1 + SLACK_S / 10
-    with pytest.raises(CallFailedError, match="it holds more than 400,000 lists and objects"):
-        await request.answer()
-
-
 @in_virtual_time
 async def test_a_request_that_was_not_begun_is_taken_back_and_one_that_was_is_cancelled() -> None:
     line = Line()
@@ -422,21 +230,6 @@ async def test_calls_are_awaited_once_they_have_been_read_and_what_is_no_call_is
         assert not line.rpc.awaits(100)
         listening.cancel()
     await call.answer()
-
-
-@in_virtual_time
-async def test_a_flood_of_requests_and_news_of_the_peers_is_bounded() -> None:
-    line = Line()
-    async with served(line.rpc):
-        for number in range(1_000):
-            line.says(method="notifications/message", params={})
-            line.says(method="notifications/progress", params={})
-            line.says(id=number, method="roots/list")
-        assert len(line.written) == 1_000 - MAX_SERVED
-        assert {message["error"]["message"] for message in line.written} == {"too many requests at once"}
-        assert line.rpc.ignored == 0
-        await turns(10)
-        assert len(line.written) == 1_000
 
 
 happening = st.sampled_from(["answer", "fail", "cancel", "stranger", "garbage", "close"])

@@ -1,111 +1,15 @@
 """Recipes within a batch: their calls in the place of the call of them, and one answer gathered from these."""
 
-import random
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tests.tools.building import CATALOGUE, batch_of, call, ref
+from tests.tools.building import call, ref
+from tests.tools.recipes import FAILS, Run, plan_of, planned, problems_of
 
-from headgate.proxy.arguments import ArgumentChecker
 from headgate.tools.dry_run import dry_run
-from headgate.tools.outcome import Answer, Failure, Outcome
-from headgate.tools.plan import Plan, make_plan, writes_in
-from headgate.tools.recipe import Recipe
-from headgate.tools.refusal import Refusal
+from headgate.tools.outcome import Failure
+from headgate.tools.plan import Plan, writes_in
 from headgate.tools.reply import reply_to
-from headgate.tools.schedule import Cancelled, Command, Ended, Expired, Schedule, Start
-from headgate.tools.splice import splice
-
-CHECK = ArgumentChecker().check
-KEY = {"$param": "key"}
-
-
-def recipe(name: str, *calls: dict[str, Any], **params: Mapping[str, Any]) -> Recipe:
-    return Recipe(name, name, params, batch_of(*calls).calls)
-
-
-LOOK = recipe(
-    "look",
-    call("a.get", "x", k=KEY),
-    call("b.get", "y", of=ref("x", "$.v"), n={"$param": "n"}),
-    key={"type": "string"},
-    n={"type": "integer", "default": 3},
-)
-PAY = recipe(
-    "pay", call("a.get", "x", k=KEY), call("b.put", "w", k=ref("x", "$.v")), call("a.get", "z", k="other"), key={}
-)
-FALL = recipe("fall", call("a.get", "x"), call("b.get", "y", of=ref("x", "$.no", default=KEY)), key={})
-EACH = recipe("each", {**call("a.get", "x", k={"$item": "$"}), "for_each": {"$param": "keys"}}, keys={"type": "array"})
-LATE = recipe(
-    "late", call("a.get", "y", of=ref("x", "$.v")), call("a.get", "x", k=KEY), call("b.put", "w", k={"$param": "odd"}),
-    key={}, odd={"default": {"$from": "s", "path": "$.no"}},
-)  # fmt: skip
-TWO = recipe(
-    "two", call("a.get", "x", k={"$param": "k"}), call("b.get", "y", of=ref("x", "$.no", default=KEY)), k={}, key={}
-)
-RECIPES = {it.name: it for it in (LOOK, PAY, FALL, EACH, LATE, TWO)}
-
-
-def planned(*calls: dict[str, Any], one_by_one: bool = False, max_calls: int = 20, **options: Any) -> Plan | Refusal:
-    spliced = splice(batch_of(*calls, **options), RECIPES, CATALOGUE, CHECK, max_calls=max_calls)
-    return make_plan(spliced, CATALOGUE, CHECK, one_by_one=one_by_one)
-
-
-def plan_of(*calls: dict[str, Any], **options: Any) -> Plan:
-    plan = planned(*calls, **options)
-    assert isinstance(plan, Plan), plan
-    return plan
-
-
-def problems_of(*calls: dict[str, Any], **options: Any) -> list[tuple[str, str]]:
-    refusal = planned(*calls, **options)
-    assert isinstance(refusal, Refusal), refusal
-    return [(problem.code, problem.where) for problem in refusal.problems]
-
-
-class Run:
-    """A plan under way: what is in flight, and what each call went out with."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.schedule = Schedule(plan, CHECK)
-        self.sent: dict[str, Mapping[str, Any]] = {}
-        self.flying: dict[str, tuple[int, int | None]] = {}
-        self._note(self.schedule.begin(0))
-
-    def end(self, name: str, result: Any = None) -> None:
-        index, item = self.flying.pop(name)
-        answer = result if isinstance(result, Failure) else Answer(result)
-        self._note(self.schedule.handle(Ended(index, answer, 0.0, item=item), 1))
-
-    def tell(self, event: Expired | Cancelled) -> None:
-        self._note(self.schedule.handle(event, 1))
-
-    def _note(self, commands: list[Command]) -> None:
-        for command in commands:
-            name = self.plan.steps[command.index].call.id + ("" if command.item is None else f"[{command.item}]")
-            if isinstance(command, Start):
-                self.sent[name] = command.arguments
-                self.flying[name] = (command.index, command.item)
-            else:
-                del self.flying[name]
-
-    def results(self) -> dict[str, Any]:
-        """What the request's own calls gave: their data, or how they failed; calls that have not ended are left out."""
-        own = self.plan.shown(self.schedule.outcomes)
-        return {step.call.id: _said(outcome) for step, outcome in own if outcome is not None}
-
-
-def _said(outcome: Outcome) -> Any:
-    result = outcome.result
-    return result.data if isinstance(result, Answer) else (result.code, result.message)
-
-
-FAILS = Failure("error", "TOOL_ERROR", "no such order")
-UNKNOWN = Failure("unknown", "OUTCOME_UNKNOWN", "no answer")
 
 
 def test_a_recipes_calls_run_as_the_batchs_own_and_one_answer_comes_back() -> None:
@@ -188,62 +92,6 @@ def test_other_calls_refer_to_what_a_recipe_gathered_and_wait_for_it() -> None:
     assert run.sent["last"] == {"v": 9}
 
 
-def test_a_failure_within_names_its_call_and_leaves_the_rest() -> None:
-    plan = plan_of(call("look", "ctx", key="k"), call("b.list", "last", v=ref("ctx", "$.y")))
-    run = Run(plan)
-    run.end("ctx.x", {"v": 1})
-    run.end("ctx.y", FAILS)
-
-    assert run.results()["ctx"] == ("TOOL_ERROR", "y: no such order")
-    assert run.results()["last"] == ("DEPENDENCY_FAILED", 'needs "ctx", which ended TOOL_ERROR')
-    ctx, _ = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body["results"]
-    assert ctx["data"] == {"x": {"v": 1}, "y": None}
-
-
-def test_the_first_cause_is_named_and_not_what_followed_from_it() -> None:
-    run = Run(plan_of(call("look", "ctx", key="k")))
-    run.end("ctx.x", FAILS)
-
-    assert run.results() == {"ctx": ("TOOL_ERROR", "2 of 2 calls did not end ok; x: no such order")}
-
-
-def test_a_write_that_may_have_been_applied_is_what_a_recipe_tells_first() -> None:
-    plan = plan_of(call("pay", "p", key="k"))
-    run = Run(plan)
-    run.end("p.z", FAILS)
-    run.end("p.x", {"v": 1})
-    run.end("p.w", UNKNOWN)
-
-    assert run.results() == {"p": ("OUTCOME_UNKNOWN", "2 of 3 calls did not end ok; w: no answer")}
-    (envelope,) = reply_to(plan, run.schedule.outcomes, "b", 1, 10_000).body["results"]
-    assert (envelope["status"], envelope["class"]) == ("unknown", "write")
-
-
-def test_what_was_only_skipped_and_what_only_failed_are_told_after_a_write_that_may_have_been_applied() -> None:
-    run = Run(plan_of(call("late", "r", key="k")))
-    run.end("r.x", FAILS)
-    run.end("r.w", UNKNOWN)
-
-    assert run.results() == {"r": ("OUTCOME_UNKNOWN", "3 of 3 calls did not end ok; w: no answer")}
-
-
-def test_what_was_only_skipped_is_told_after_what_failed() -> None:
-    run = Run(plan_of(call("late", "r", key="k")))
-    run.end("r.w")
-    run.end("r.x", FAILS)
-
-    assert run.results() == {"r": ("TOOL_ERROR", "2 of 3 calls did not end ok; x: no such order")}
-
-
-def test_a_read_that_fails_in_a_recipe_with_a_write_ends_no_chain() -> None:
-    run = Run(plan_of(call("pay", "p", key="k"), call("b.put", "w")))
-    run.end("p.z", FAILS)
-    run.end("p.x", {"v": 1})
-    run.end("p.w")
-    assert run.results()["p"][0] == "TOOL_ERROR"
-    assert "w" in run.sent
-
-
 def test_a_batch_without_recipes_is_what_it_was() -> None:
     assert [step.call.id for step in plan_of(call("a.get", "x"), call("b.get", "y")).steps] == ["x", "y"]
 
@@ -287,55 +135,6 @@ def test_the_writes_of_a_recipe_keep_their_place_among_all_others() -> None:
     run.end("p.w", FAILS)
     assert run.results()["w"] == ("CHAIN_HALTED", 'not sent: the write "p.w" did not end ok')
     assert "after" in run.sent
-
-
-@pytest.mark.parametrize("event", [Expired(), Cancelled()])
-def test_a_recipe_with_a_write_in_flight_is_pending_when_the_batch_is_over(event: Expired | Cancelled) -> None:
-    run = Run(plan_of(call("pay", "p", key="k")))
-    run.end("p.x", {"v": 1})
-    run.tell(event)
-
-    assert [*run.flying] == ["p.w"]
-    assert run.results() == {}
-    run.end("p.w", "paid")
-    assert run.schedule.done
-    assert run.results()["p"][0] in ("TOOL_TIMEOUT", "CANCELLED")
-
-
-def test_a_recipe_that_has_not_started_is_skipped_when_the_batch_is_over() -> None:
-    run = Run(plan_of(call("a.list", "s"), call("look", "ctx", key=ref("s"))))
-    run.tell(Expired())
-
-    assert run.schedule.done
-    assert run.results()["ctx"][0] == "DEADLINE_EXCEEDED"
-
-
-def test_wrong_arguments_fail_the_recipe_alone() -> None:
-    run = Run(plan_of(call("look", "ctx", key=5), call("a.list", "mine")))
-
-    assert [*run.sent] == ["mine"]
-    code, message = run.results()["ctx"]
-    assert (code, message) == (
-        "INVALID_ARGUMENTS",
-        'look does not take these arguments: key: 5 is not of type "string"',
-    )
-
-
-def test_wrong_arguments_of_a_recipe_with_a_write_let_no_write_start() -> None:
-    run = Run(plan_of(call("a.put", "w"), call("pay", "p", nope=1)))
-
-    assert run.sent == {}
-    assert run.results()["w"][0] == "CHAIN_HALTED"
-    assert run.results()["p"][0] == "INVALID_ARGUMENTS"
-
-
-def test_on_error_stop_holds_for_what_is_in_a_recipe() -> None:
-    run = Run(plan_of(call("look", "ctx", key="k"), call("a.list", "mine"), on_error="stop"))
-    run.end("ctx.x", FAILS)
-
-    assert run.schedule.done
-    assert run.results()["mine"] == ("CANCELLED", 'stopped because "ctx.x" failed')
-    assert run.results()["ctx"][0] == "TOOL_ERROR"
 
 
 def test_a_reply_has_one_envelope_for_each_call_of_the_request() -> None:
@@ -407,39 +206,3 @@ def test_a_dry_run_shows_what_is_in_a_recipe() -> None:
     assert body["stages"] == [["ctx.x", "mine"], ["ctx.y"], ["ctx"]]
     assert body["summary"] == "3 calls in 3 stages, 3 reads and 0 writes; nothing has run"
     assert (body["expected_ms"], body["expected_serial_ms"]) == (2000, 3000)
-
-
-NAMES = ["s", "ctx", "p", "w", "v", "last", "fall"]
-
-
-def everything() -> list[dict[str, Any]]:
-    return [
-        call("a.list", "s"),
-        call("look", "ctx", key=ref("s", "$.k"), n=1),
-        call("pay", "p", key=ref("ctx", "$.x", default="none")),
-        call("b.put", "w", k=ref("p", "$.w.v", default=0)),
-        call("look", "v", key="k", depends_on=["w"]),
-        call("a.put", "last", v=ref("v", "$.y.v")),
-        call("fall", "fall", key={"$x": 1}),
-    ]
-
-
-@given(
-    st.sets(st.sampled_from(["s", "ctx.x", "ctx.y", "p.x", "p.w", "p.z", "w", "v.x", "v.y", "fall.x"])), st.randoms()
-)
-def test_in_any_order_of_answers_the_results_are_those_of_one_by_one(bad: set[str], chance: random.Random) -> None:
-    def result_of(name: str, sent: Mapping[str, Any]) -> Any:
-        return Failure("error", "TOOL_ERROR", name) if name in bad else {"k": name, "v": [name, dict(sent)]}
-
-    results: list[Any] = []
-    for one_by_one in (True, False):
-        run = Run(plan_of(*everything(), one_by_one=one_by_one))
-        while run.flying:
-            assert not one_by_one or len(run.flying) == 1
-            assert len({"p.w", "w", "last"} & set(run.flying)) <= 1
-            name = chance.choice(sorted(run.flying))
-            run.end(name, result_of(name, run.sent[name]))
-        assert run.schedule.done
-        assert [*run.results()] == NAMES
-        results.append((run.results(), run.sent))
-    assert results[0] == results[1]
