@@ -9,6 +9,7 @@ from tests.server.gates import Shop, by_id, ended, gate_with, look, pay
 from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.connection import CallFailedError
+from headgate.server.callers import Caller
 from headgate.server.settings import parse_settings
 from headgate.tools.rules import Forward, ToolRules, UpstreamRules
 
@@ -54,6 +55,16 @@ async def test_other_arguments_under_the_same_key_end_the_chain() -> None:
 
     assert ended(reply) == {"b": "CONFLICT", "c": "CHAIN_HALTED"}
     assert made(shop) == ["a"]
+
+
+async def test_the_same_key_of_another_tenant_is_another_write() -> None:
+    shop = Shop()
+    async with gate_with(shop=shop) as gate:
+        request = {"calls": [pay("a", idempotency_key="k")]}
+        replies = [(await gate.run(request, caller=Caller(tenant))).reply for tenant in ("ada", "bob", "ada")]
+
+    assert [by_id(reply)["a"].get("replayed") for reply in replies] == [None, None, True]
+    assert made(shop) == ["a", "a"]
 
 
 async def test_each_item_of_a_list_has_a_key_of_its_own() -> None:
