@@ -136,6 +136,20 @@ def walk_config(folder: Path, *, with_token: bool = False) -> Path:
     return write_config(folder, upstreams, headgate={"reply_limit": "4KB"}, **tenants)
 
 
+def session_config(folder: Path) -> Path:
+    """The demo's servers alone."""
+    upstreams: dict[str, Any] = {name: _sample(name) for name in ("orders", "payments", "shipments")}
+    upstreams["orders"]["tools"] = {"add_note": {"confirm": True}}
+    return write_config(folder, upstreams)
+
+
+def session_steps() -> list[dict[str, Any]]:
+    """The part of the walk that the recorded sessions have."""
+    names = ("ready", "tools", "refused", "batch", "passed", "passed error", "declined", "allowed")
+    found = {step["name"]: step for step in steps()}
+    return [{**found[name], "of": 6} for name in names]
+
+
 def addition() -> str:
     """What the operator puts into the file while headgate serves: one more upstream."""
     return "\n" + tomlkit.dumps({"upstreams": {"late": _sample("orders")}})

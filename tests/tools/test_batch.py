@@ -129,7 +129,8 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
         ([dict[str, Any](arguments={})], '"tool" is missing'),
         ([5], 'a call is an object with a "tool" and its "arguments"'),
         ([{**T, "id": "a b"}], "an id is 1 to 64 characters of A-Z a-z 0-9 _ -"),
-        ([{**T, "arguments": 5}], "input should be a valid dictionary"),
+        ([{**T, "arguments": 5}], "input should be an object"),
+        ({"calls": 3}, "input should be a list"),
     ],
 )
 def test_what_is_wrong_is_said_in_the_words_of_a_request(raw: object, message: str) -> None:

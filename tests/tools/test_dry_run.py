@@ -27,6 +27,12 @@ def test_a_dry_run_shows_stages_classes_reasons_and_what_waits_for_what() -> Non
     assert reply.body["results"][4]["error"] == "a__get takes no bad"
 
 
+def test_what_there_is_one_of_is_counted_as_one() -> None:
+    assert dry_run(plan_of(call("a.get", "r", k="1")), "b_1").body["summary"] == (
+        "1 call in 1 stage, 1 read and 0 writes; nothing has run"
+    )
+
+
 def test_a_dry_run_names_its_batch_and_what_its_calls_guess_about() -> None:
     plan = plan_of(call("a.get", "r"), call("b.get", "s", x=ref("r", default=1, speculate=True)))
     body = dry_run(plan, "b_1").body

@@ -131,6 +131,10 @@ def _step(step: int | str) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
+_IN_JSON = {"tuple_type": "input should be a list", "dict_type": "input should be an object"}
+"""What pydantic says in Python's words."""
+
+
 def _explained(kind: str, message: str, where: str) -> str:
     field_name = where.rpartition(".")[2]
     match kind:
@@ -148,4 +152,4 @@ def _explained(kind: str, message: str, where: str) -> str:
                 return "an idempotency_key is 1 to 200 characters of printable ASCII, without spaces"
             return "an id is 1 to 64 characters of A-Z a-z 0-9 _ -"
         case _:
-            return message[:1].lower() + message[1:]
+            return _IN_JSON.get(kind, message[:1].lower() + message[1:])

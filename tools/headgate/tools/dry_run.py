@@ -22,8 +22,9 @@ def dry_run(plan: Plan, batch_id: str, typical_s: Callable[[Tool], float | None]
     kinds = [step.kind for step in plan.steps if step.inside is None or step.inside.sends]
     reads = kinds.count("read")
     faults = sum(step.fault is not None for step in plan.steps)
-    counts = f"{reads} reads and {len(kinds) - reads} writes"
-    summary = f"{len(kinds)} calls in {len(stages)} stages, {counts}; nothing has run"
+    counts = f"{_counted(reads, 'read')} and {_counted(len(kinds) - reads, 'write')}"
+    size = f"{_counted(len(kinds), 'call')} in {_counted(len(stages), 'stage')}"
+    summary = f"{size}, {counts}; nothing has run"
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": "ok",
@@ -80,3 +81,7 @@ def _planned(step: Step, stage: int, ids: list[str]) -> dict[str, Any]:
     if step.fault is not None:
         planned |= {"error_code": step.fault.code, "error": step.fault.message}
     return planned
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
