@@ -135,6 +135,14 @@ def test_tools_are_listed_one_a_line_for_programs(desk: Desk) -> None:
     assert listed["upstreams"][0]["state"] == "ready"
 
 
+def test_a_config_without_upstreams_has_no_tools_and_says_so(desk: Desk) -> None:
+    write_config(desk.project, {})
+    ran = desk.start("tools")
+
+    assert (ran.code, ran.out) == (0, "")
+    assert "no upstreams yet" in ran.err
+
+
 def test_an_upstream_that_fails_is_named_with_the_reason(desk: Desk) -> None:
     write_config(desk.project, {"rec": recorder_upstream(desk.home / "log"), "dead": {"command": "no-such-program"}})
     ran = desk.start("tools")

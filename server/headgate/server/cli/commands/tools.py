@@ -17,6 +17,9 @@ def tools(*, as_json: bool) -> None:
         upstreams = [upstream.as_json() for upstream in seen.upstreams]
         echo_json({"tools": [tool_as_json(tool) for tool in seen.tools], "upstreams": upstreams})
         return
+    if not seen.upstreams:
+        click.echo("headgate.toml has no upstreams yet: put one in, or have headgate init take yours over", err=True)
+        return
     rows = [(tool.qualified, tool.kind, why(tool), limits_of(tool), does(tool)) for tool in seen.tools]
     if on_terminal():
         echo_table(("name", "class", "why", "limits", "does"), rows)
