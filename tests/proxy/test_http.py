@@ -21,7 +21,7 @@ from headgate.proxy.http import http_opener
 from headgate.proxy.sse import sse_opener
 from headgate.proxy.target import HttpTarget
 from headgate.proxy.upstream import Upstream
-from headgate.tools.rules import UpstreamRules
+from headgate.tools.rules import ToolClass, UpstreamRules
 
 Transport = Literal["streamable-http", "sse"]
 
@@ -174,8 +174,8 @@ async def owned(target: HttpTarget) -> AsyncGenerator[Upstream]:
             owner.cancel()
 
 
-def calling(name: str, **arguments: object) -> Any:
-    made = attempt(tool(name, upstream="far"), 10)
+def calling(name: str, kind: ToolClass = "read", **arguments: object) -> Any:
+    made = attempt(tool(name, kind, upstream="far"), 10)
     made.arguments = arguments
     return made
 
@@ -196,21 +196,22 @@ async def test_what_an_upstream_still_does_when_its_session_is_gone_is_unknown()
     async with faulty_server() as server, owned(HttpTarget(server.url)) as upstream:
         await upstream.settled()
         async with asyncio.TaskGroup() as tasks:
-            stuck = tasks.create_task(_owned_failure(upstream, "hang"))
+            stuck = tasks.create_task(_owned_failure(upstream, calling("hang", "write")))
             async with asyncio.timeout(5):
                 await server.hanging.wait()
             server.known.clear()
             assert await upstream.call(calling("ok")) == {"content": []}
+        assert str(stuck.result()) == "the upstream is gone: the upstream no longer knows the session"
         assert stuck.result().failure("write").code == "OUTCOME_UNKNOWN"
 
 
-async def _owned_failure(upstream: Upstream, name: str) -> CallFailedError:
+async def _owned_failure(upstream: Upstream, call: Any) -> CallFailedError:
     with pytest.raises(CallFailedError) as failed:
-        await upstream.call(calling(name))
+        await upstream.call(call)
     return failed.value
 
 
-async def _comes_back(upstream: Upstream, **arguments: object) -> None:
+async def _comes_back(upstream: Upstream, **arguments: Any) -> None:
     name = "wait" if arguments else "ok"
     async with asyncio.timeout(15):
         while True:
