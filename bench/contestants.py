@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pipe_client import PipeClient
 from sessions import BatchSession, PlainSession, Session, open_sdk_session
+from stream_client import open_stream_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -88,7 +89,7 @@ class Contestant:
     speak: Callable[[PipeClient], Session]
     """How what was started is spoken to."""
     own_client: Callable[[Ground], AbstractAsyncContextManager[Session]] | None = None
-    """For the SDK, whose client starts the upstream itself: the session that calls are measured on."""
+    """For those whose client starts the upstream itself: the session that calls are measured on."""
 
     async def start(self, ground: Ground) -> PipeClient:
         """Start the command and return once it has answered `initialize`."""
@@ -121,6 +122,12 @@ async def _sdk_session(ground: Ground) -> AsyncGenerator[Session]:
     server = StdioServerParameters(command=UPSTREAM[0], args=UPSTREAM[1:], env=ground.env, cwd=ground.folder)
     async with open_sdk_session(server, ground.log("sdk")) as session:
         yield session
+
+
+@contextlib.asynccontextmanager
+async def _stream_session(ground: Ground) -> AsyncGenerator[Session]:
+    async with open_stream_client(UPSTREAM, ground.env, ground.folder) as client:
+        yield PlainSession(client)
 
 
 def _node() -> str:
@@ -176,13 +183,14 @@ def _through_callmux(client: PipeClient) -> Session:
 
 
 STRAIGHT = Contestant("straight", "pipe client\nstraight", lambda: UPSTREAM, PlainSession)
+STREAMS = Contestant("streams", "asyncio streams\nstraight", lambda: UPSTREAM, PlainSession, _stream_session)
 SDK = Contestant(
     "sdk", "SDK Client\n+ gather", lambda: [sys.executable, str(BENCH / "sdk_server.py")], PlainSession, _sdk_session
 )
 HEADGATE = Contestant("headgate", "headgate", lambda: _headgate("serve", "--config", "gate.toml"), _through_headgate)
 CALLMUX_PARALLEL = Contestant("callmux", "callmux", lambda: _callmux("--config", "callmux.json"), _through_callmux)
 FASTMCP = Contestant("fastmcp", "FastMCP\nproxy", _fastmcp, PlainSession)
-CONTESTANTS = (STRAIGHT, SDK, HEADGATE, CALLMUX_PARALLEL, FASTMCP)
+CONTESTANTS = (STRAIGHT, STREAMS, SDK, HEADGATE, CALLMUX_PARALLEL, FASTMCP)
 
 DEFAULTS = {
     HEADGATE.name: Contestant("headgate-defaults", "", lambda: _headgate("--", *UPSTREAM), _through_bare_headgate),

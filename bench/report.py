@@ -69,11 +69,16 @@ def goals(figures: Figures) -> list[Goal]:
         return one / other if one is not None and other is not None else None
 
     rate = ratio(100 * 1000, ms(BATCHES[2]))
+    beside_streams = ratio(ms(BATCHES[2], "streams"), ms(BATCHES[2]))
+    thousand = ratio(ms(BATCHES[2]), ratio(ms(BATCHES[3]), 10))
     return [
         Goal("50 reads of 100 ms", 150, "ms", ms(FANS[-1])),
         Goal("reads/s in batches of 100", 5_000, "/s", rate, at_least=True),
         Goal("start beside a bare SDK server", 1.3, "x", ratio(ms(START), ms(START, "sdk"))),
         Goal("one-call batch beside the call passed through", 1.3, "x", ratio(ms(BATCHES[0]), ms(CALL))),
+        Goal("batches of 100 beside asyncio streams", 0.25, "x", beside_streams, at_least=True),
+        Goal("batches of 1,000 beside batches of 100", 0.8, "x", thousand, at_least=True),
+        Goal("one call beside asyncio streams", 4, "x", ratio(ms(CALL), ms(CALL, "streams"))),
         Goal("50 reads of 100 ms", 110, "ms", ms(FANS[-1]), later=True),
         Goal("reads/s in batches of 100", 25_000, "/s", rate, at_least=True, later=True),
         Goal("one call", 0.75, "ms", ms(CALL), later=True),

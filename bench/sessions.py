@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mcp import Client, StdioServerParameters
     from pipe_client import PipeClient
+    from stream_client import StreamClient
 
 Arguments = dict[str, Any]
 
@@ -47,7 +48,7 @@ class Session(Protocol):
 class PlainSession:
     """Many calls are many requests."""
 
-    def __init__(self, client: PipeClient) -> None:
+    def __init__(self, client: PipeClient | StreamClient) -> None:
         self._client = client
 
     async def call(self, tool: str, arguments: Arguments) -> Any:
