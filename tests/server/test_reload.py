@@ -18,7 +18,7 @@ from tests.upstreams.running import recorder_upstream
 
 from headgate.server.gate import Gate
 from headgate.server.opening import open_gate
-from headgate.server.reload import Reloader, difference
+from headgate.server.reload import WATCH_AFTER_S, Reloader, difference
 from headgate.server.settings import parse_settings
 
 RELOADS = int(os.environ.get("HEADGATE_RELOADS", "60"))
@@ -153,7 +153,7 @@ async def test_a_file_that_says_the_same_changes_nothing(file: File, caplog: pyt
 async def test_a_new_file_in_the_place_of_the_old_is_noticed(file: File) -> None:
     async with file.open() as (gate, reloader), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reloader.run())
-        await asyncio.sleep(0.3)  # the watcher says nothing when it is ready
+        await asyncio.sleep(WATCH_AFTER_S + 0.3)  # the watcher says nothing when it is ready
         text = file.path.read_text(encoding="utf-8")
         other = file.path.with_name("other")
         other.write_text(text.replace("[headgate]", "[headgate]\nmax_calls = 7"), encoding="utf-8")

@@ -14,8 +14,10 @@ from headgate.server.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger(__name__)
 
-WATCHING_AFTER_S = 1.0
-"""When the watch has surely begun: a change before that is seen by nobody, so the file is read again then."""
+WATCH_AFTER_S = 1.0
+"""When the watch begins: what it takes would keep the first answers waiting."""
+WATCHING_AFTER_S = 2.0
+"""When it has surely begun: a change before that is seen by nobody, so the file is read again then."""
 SETTLE_MS = 300
 """How long a file may go on changing before it is read: editors write in several steps."""
 
@@ -74,7 +76,8 @@ class Reloader:
 
     async def _watch(self) -> None:
         """Watch the folder and not the file: editors put a new file into its place."""
-        # Imported here: nobody waits for it at the start. Its types name trio's, which is not there.
+        await asyncio.sleep(WATCH_AFTER_S)
+        # Its types name trio's, which is not there.
         from watchfiles import awatch  # noqa: PLC0415 # pyright: ignore[reportUnknownVariableType]
 
         folder = self._path.absolute().parent
