@@ -75,7 +75,7 @@ async def record(client: str, transport: Transport, folder: Path) -> None:
     else:
         with http_headgate(config) as url:
             port = free_port()
-            server = uvicorn.Server(uvicorn.Config(tap.http_tap(url, raw), port=port, log_level="warning"))
+            server = uvicorn.Server(uvicorn.Config(tap.http_tap(url, raw), port=port, log_config=None))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(server.serve())
                 while not server.started:  # noqa: ASYNC110 - uvicorn says it in no other way

@@ -111,7 +111,7 @@ from headgate.server.serve import run, serve_stdio
 from headgate.server import mcp_server
 from headgate.server.settings import HeadgateSettings, Settings
 
-class Loud(mcp_server.Server):
+class Loud(mcp_server._Server):
     async def run(self, *args, **kwargs):
         print("printed by Python")
         os.write(1, b"written to the file descriptor\\n")
@@ -119,7 +119,7 @@ class Loud(mcp_server.Server):
         await super().run(*args, **kwargs)
         print("printed at the end")
 
-mcp_server.Server = Loud
+mcp_server._Server = Loud
 settings = Settings(HeadgateSettings(event_loop=sys.argv[1]), {})
 run(serve_stdio(settings), settings)
 """

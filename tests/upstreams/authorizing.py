@@ -189,7 +189,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _serving(app: Any, listener: socket.socket) -> AsyncGenerator[None]:
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none")
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, ws="none")
     server = _Server(config)
     # In no task group: cancelled, it would leave a task of its own behind.
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
