@@ -36,28 +36,14 @@ def key_of(attempt: Attempt) -> Key | None:
     return attempt.tool.name, attempt.timeout_s, attempt.principal, arguments
 
 
-class Flight:
-    """One upstream call that can be joined."""
+class Followed:
+    """A call that others wait for."""
 
-    __slots__ = ("answer", "followers", "leader", "timer")
+    __slots__ = ("followers",)
 
-    def __init__(self, leader: Attempt) -> None:
-        """`leader` makes the call."""
-        self.leader = leader
+    def __init__(self) -> None:
+        """Nobody waits yet."""
         self.followers: list[asyncio.Future[Result | CallFailedError | None]] = []
-        self.answer: Result | None = None
-        """Of a call made ahead, while it waits for somebody to ask."""
-        self.timer: asyncio.TimerHandle | None = None
-
-    def is_open_to(self, attempt: Attempt) -> bool:
-        """Whether to wait for it is never longer than to go alone.
-
-        Its leader may have to wait for a cap of its own batch, which is nothing to the calls of others.
-        """
-        leader = self.leader
-        if leader.started_at is not None or leader.batch == attempt.batch:
-            return True
-        return all(cap.free > 0 or cap in attempt.batch for cap in leader.batch)
 
     def land(self, answer: Result | CallFailedError) -> bool:
         """Give `answer` to all who wait; whether there was anybody."""
@@ -74,6 +60,30 @@ class Flight:
                 follower.set_result(None)
                 return True
         return False
+
+
+class Flight(Followed):
+    """One upstream call that can be joined."""
+
+    __slots__ = ("answer", "leader", "timer")
+
+    def __init__(self, leader: Attempt) -> None:
+        """`leader` makes the call."""
+        super().__init__()
+        self.leader = leader
+        self.answer: Result | None = None
+        """Of a call made ahead, while it waits for somebody to ask."""
+        self.timer: asyncio.TimerHandle | None = None
+
+    def is_open_to(self, attempt: Attempt) -> bool:
+        """Whether to wait for it is never longer than to go alone.
+
+        Its leader may have to wait for a cap of its own batch, which is nothing to the calls of others.
+        """
+        leader = self.leader
+        if leader.started_at is not None or leader.batch == attempt.batch:
+            return True
+        return all(cap.free > 0 or cap in attempt.batch for cap in leader.batch)
 
     def drop(self) -> None:
         """Stop keeping the answer. Where nobody has taken it, it was of no use."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.connection import CallFailedError
+from headgate.proxy.flights import Followed
 from headgate.proxy.journal.failpoint import reach
 from headgate.proxy.journal.journal import Intent, Journal, JournalError
 from headgate.proxy.journal.replay import other_arguments, refused, replayed
@@ -34,28 +35,14 @@ def intent_of(attempt: Attempt) -> Intent:
     return attempt.intent
 
 
-class _Flight:
+class _Flight(Followed):
     """A write under a key that is on its way in this process."""
 
-    __slots__ = ("fingerprint", "followers")
+    __slots__ = ("fingerprint",)
 
     def __init__(self, fingerprint: str) -> None:
+        super().__init__()
         self.fingerprint = fingerprint
-        self.followers: list[asyncio.Future[Result | CallFailedError | None]] = []
-
-    def land(self, answer: Result | CallFailedError) -> None:
-        for follower in self.followers:
-            if not follower.done():
-                follower.set_result(answer)
-
-    def hand_over(self) -> bool:
-        """Let the first who waits make the write, for which it is given `None`; whether there is anybody."""
-        while self.followers:
-            follower = self.followers.pop(0)
-            if not follower.done():
-                follower.set_result(None)
-                return True
-        return False
 
 
 class Keyed:
