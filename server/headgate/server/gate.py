@@ -250,6 +250,14 @@ class Gate:
         """Every tool of the caller's as it stands right now."""
         return caller.part_of(self._upstreams.catalogue)
 
+    def offered(self, caller: Caller = OPERATOR) -> tuple[Tool, ...]:
+        """What there is beside headgate's own tools: recipes, and upstreams' tools unless they are for batches only."""
+        catalogue = self.catalogue(caller)
+        recipes = self.recipes.tools(catalogue, caller)
+        if self.settings.headgate.expose == "batch":
+            return recipes
+        return recipes + tuple(tool for tool in catalogue.tools if tool.denied is None)
+
     @property
     def all_known(self) -> bool:
         """Whether each upstream has been ready or has failed once."""

@@ -95,12 +95,7 @@ class _Front:
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
         """Answer at once with what is known: an upstream that comes up later is told of as a change."""
         self._desk.seats.of(ctx)
-        caller = self._caller_of(ctx)
-        catalogue = self._gate.catalogue(caller)
-        offered = self._gate.recipes.tools(catalogue, caller)
-        if self._gate.settings.headgate.expose == "all":
-            offered += tuple(tool for tool in catalogue.tools if tool.denied is None)
-        definitions = (self._definition_of(tool) for tool in offered)
+        definitions = (self._definition_of(tool) for tool in self._gate.offered(self._caller_of(ctx)))
         tools = [*self._own, *(definition for definition in definitions if definition is not None)]
         return {**COMPLETE, **NOT_CACHED, "tools": tools}
 

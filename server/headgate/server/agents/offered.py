@@ -13,10 +13,7 @@ Api = Literal["chat", "responses", "messages"]
 def offered(gate: Gate, api: Api) -> list[dict[str, Any]]:
     """Every tool as it stands: headgate's own, the recipes, and those of upstreams unless they are for batches only."""
     shape = {"chat": openai.chat_tools, "responses": openai.response_tools, "messages": anthropic.tools}[api]
-    tools = gate.recipes.tools(gate.catalogue())
-    if gate.settings.headgate.expose == "all":
-        tools += tuple(tool for tool in gate.catalogue().tools if tool.denied is None)
-    return shape([*own_tools(), *({**tool.definition, **_named(tool)} for tool in tools)])
+    return shape([*own_tools(), *({**tool.definition, **_named(tool)} for tool in gate.offered())])
 
 
 def _named(tool: Tool) -> dict[str, Any]:
