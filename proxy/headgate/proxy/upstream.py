@@ -196,21 +196,18 @@ class Upstream:
 
     async def _probe(self) -> None:
         """Find out whether it answers at all. Where there is no session, whoever calls will be told so."""
-        replica = self._least_busy()
-        if replica is None or replica.connection is None:
+        ready = self._least_busy()
+        if ready is None:
             return
         try:
             async with asyncio.timeout(PROBE_S):
-                await replica.connection.list_tools()
+                await ready[1].list_tools()
         except TimeoutError:
             raise UnavailableError(f"no answer to tools/list in {PROBE_S:g} s") from None
 
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
-        replica = self._least_busy()
-        connection = None if replica is None else replica.connection
-        if replica is None or connection is None:
-            replica, connection = await self._ready()
+        replica, connection = self._least_busy() or await self._ready()
         try:
             return await self._send_to(replica, connection, attempt)
         except SessionGoneError as gone:
@@ -236,20 +233,20 @@ class Upstream:
 
     async def _ready(self) -> tuple[Replica, Connection]:
         while True:
-            replica = self._least_busy()
-            if replica is not None and replica.connection is not None:
-                return replica, replica.connection
+            ready = self._least_busy()
+            if ready is not None:
+                return ready
             if self._verdict.is_set():
                 message = f'upstream "{self.name}" is not available: {self._unavailable()}'
                 raise CallFailedError("UPSTREAM_UNAVAILABLE", message, sent=False)
             await self._verdict.wait()
 
-    def _least_busy(self) -> Replica | None:
-        """The replica with the fewest calls among those that are ready."""
-        best: Replica | None = None
+    def _least_busy(self) -> tuple[Replica, Connection] | None:
+        """The replica with the fewest calls among those that are ready, and its connection."""
+        best: tuple[Replica, Connection] | None = None
         for replica in self._replicas:
-            if replica.connection is not None and (best is None or replica.in_flight < best.in_flight):
-                best = replica
+            if replica.connection is not None and (best is None or replica.in_flight < best[0].in_flight):
+                best = replica, replica.connection
         return best
 
 
