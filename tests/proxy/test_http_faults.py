@@ -315,4 +315,4 @@ async def test_an_upstream_that_takes_no_notifications_keeps_no_call_waiting() -
                         await connection.call_tool("hang", {})
             started = time.monotonic()
             assert await all_at_once(*(connection.call_tool("ok", {}) for _ in range(5))) == [NOTHING] * 5
-            assert time.monotonic() - started < 0.5 + SLACK_S / 4
+            assert time.monotonic() - started < 0.5 + SLACK_S

@@ -7,7 +7,8 @@ tools/list), `refuse` (refuses initialize, with what it has in $TOKEN), `exit` (
 `silent-probe` (ignores server/discover), `pages-forever` and `pages-round` (tools/list, each page a new cursor or the
 same), `lists-once` (a second tools/list is not answered), `crash-once` (ends at its first start, by $FLAG).
 
-Every call of `echo` and `deaf` is written down in the file $LEDGER, if there is one, before it is answered.
+Every call of `echo` and `deaf` is written down in the file $LEDGER, if there is one, before it is answered, and so is
+every probe that is ignored.
 """
 
 import json
@@ -103,8 +104,9 @@ def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: 
             answer(identity, n=1)
             answer(identity, n=2)
         case "late":
+            began = time.monotonic()
             time.sleep(arguments["s"])
-            answer(identity, late=True)
+            answer(identity, late=True, pid=os.getpid(), began=began, ended=time.monotonic())
         case "wrong_id":
             for wrong in (identity + 1000, f"{identity}x", None, [identity]):
                 answer(wrong, wrong=True)
@@ -182,7 +184,7 @@ def asked_for(method: str, identity: int, params: dict[str, Any]) -> None:
         case "tools/call":
             call(identity, params["name"], params.get("arguments") or {})
         case "server/discover" if "silent-probe" in MODES:
-            pass
+            note(method, params)
         case _:
             error(identity, -32601, "no such method")
 

@@ -112,7 +112,7 @@ async def test_calls_to_one_server_run_at_the_same_time() -> None:
                 group.start_soon(client.call_tool, "add_note", {"order_id": "A-17", "text": "x"})
         took_s = perf_counter() - began
 
-    assert 0.7 <= took_s < 1.4
+    assert 0.7 <= took_s < 3 * 0.7
 
 
 async def test_what_is_not_there_is_an_error_that_names_what_is() -> None:
