@@ -87,9 +87,11 @@ class Unanswered:
         await self._none.wait()
 
     def _settle(self, identity: types.RequestId | None) -> None:
-        if isinstance(identity, int | str) and self._ids[identity] > 0:
+        if isinstance(identity, int | str) and identity in self._ids:
             self._ids[identity] -= 1
-        if not +self._ids:
+            if not self._ids[identity]:
+                del self._ids[identity]  # a session may see millions of ids
+        if not self._ids:
             self._none.set()
 
 
