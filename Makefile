@@ -9,6 +9,9 @@ UV = $(if $(shell command -v uv 2>/dev/null),uv,$(VENV)/bin/uv)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 RUN := $(VENV)/bin
 SYNC = $(UV) sync --quiet --locked --inexact --compile-bytecode --python $(VENV)/bin/python
+# uv compiles what it installs, and headgate itself is only linked to: where Python may write no bytecode
+# (PYTHONDONTWRITEBYTECODE, a source tree that others own), every start would compile it again.
+COMPILE = $(RUN)/python -m compileall -q server proxy tools
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "headgate needs Python 3.11 or later; this is " + sys.version.split()[0])'
@@ -17,6 +20,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.setup: pyproject.toml uv.lock | $(VENV)/bin/python
 	@$(SYNC)
+	@$(COMPILE)
 	@touch $@
 
 # The official servers that the tests talk to: two from PyPI, three and the Inspector from npm (its Node too, if need be).
@@ -53,6 +57,7 @@ check: $(VENV)/.setup  ## lint, format, types, layering
 	@$(RUN)/pyright
 
 bench: $(VENV)/.bench  ## headgate beside its floors and rivals
+	@$(COMPILE)
 	@$(RUN)/python bench/run.py
 	@$(RUN)/python bench/machine.py
 	@$(RUN)/python bench/stdio_client.py
