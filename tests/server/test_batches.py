@@ -28,6 +28,20 @@ async def test_the_oldest_batches_go_first_and_a_running_one_never() -> None:
 
 
 @in_virtual_time
+async def test_what_is_kept_because_it_runs_goes_once_it_has_ended() -> None:
+    many = 2 * (KEPT_BATCHES + TRIMMED_AT_ONCE)
+    async with gate_with(shop=Shop(), answer_within_s=0.1) as gate:
+        running = [(await gate.batch([look("r", 100)]))["batch_id"] for _ in range(many)]
+        kept = [gate.result(batch_id, None, Page()) is not None for batch_id in running]
+        await asyncio.sleep(1000)
+        for _ in range(TRIMMED_AT_ONCE):
+            await gate.batch([look("a")])
+
+        assert all(kept)
+        assert sum(gate.result(batch_id, None, Page()) is not None for batch_id in running) < KEPT_BATCHES
+
+
+@in_virtual_time
 async def test_large_results_go_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "KEPT_BYTES", 50_000)
     async with gate_with(shop=Shop(results={"big": text("x" * 20_000)})) as gate:

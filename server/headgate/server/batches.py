@@ -16,7 +16,7 @@ KEPT_BATCHES = 100
 KEPT_IN_ALL = 1000
 """Beyond that, those of whoever has most go."""
 TRIMMED_AT_ONCE = 20
-"""Batches beyond that number before the oldest go: looking for them has a cost."""
+"""Batches beyond that number, or since they were looked for, before the oldest go: looking for them has a cost."""
 KEPT_BYTES = 64 * 1024 * 1024
 """Data of batches that get_result can still fetch; the oldest batches of whoever has most go first."""
 
@@ -92,16 +92,22 @@ class KeptBatches:
         self._sizes: dict[str, int] = {}
         self._count = 0
         self._total = 0
+        self._next_look: dict[str, int] = {}
+        """How many a principal has when its oldest are looked for; none of them may have ended the last time."""
+        self._next_look_at_all = KEPT_IN_ALL + TRIMMED_AT_ONCE
 
     def keep(self, batch_id: str, driver: Driver, principal: str = "") -> None:
         """Keep a batch that is starting."""
         batches = self._of.setdefault(principal, OrderedDict())
         batches[batch_id] = driver
         self._count += 1
-        if len(batches) >= KEPT_BATCHES + TRIMMED_AT_ONCE:
+        if len(batches) >= self._next_look.get(principal, KEPT_BATCHES + TRIMMED_AT_ONCE):
             self._trim(principal, len(batches) - KEPT_BATCHES)
-        if self._count >= KEPT_IN_ALL + TRIMMED_AT_ONCE:
-            self._trim(max(self._of, key=lambda one: len(self._of[one])), TRIMMED_AT_ONCE)
+            self._next_look[principal] = max(len(batches), KEPT_BATCHES) + TRIMMED_AT_ONCE
+        if self._count >= self._next_look_at_all:
+            while self._count > KEPT_IN_ALL and self._trim(self._busiest(), TRIMMED_AT_ONCE):
+                pass
+            self._next_look_at_all = max(self._count, KEPT_IN_ALL) + TRIMMED_AT_ONCE
 
     def weigh(self, batch_id: str, principal: str = "") -> None:
         """Count the results of a batch that has ended."""
@@ -121,6 +127,10 @@ class KeptBatches:
         """The batches that have not ended."""
         return [driver for batches in self._of.values() for driver in batches.values() if not driver.done]
 
+    def _busiest(self) -> str:
+        """The principal that has most batches."""
+        return max(self._of, key=lambda one: len(self._of[one]))
+
     def _heaviest(self) -> str:
         """The principal whose results take most room: it pays for it, not those that came with little."""
         return max(self._of, key=lambda one: sum(self._sizes.get(batch_id, 0) for batch_id in self._of[one]))
@@ -135,6 +145,7 @@ class KeptBatches:
         self._count -= len(gone)
         if not batches:
             del self._of[principal]
+            self._next_look.pop(principal, None)
         return bool(gone)
 
 
