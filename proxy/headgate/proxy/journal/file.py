@@ -3,6 +3,7 @@
 import os
 import secrets
 import sqlite3
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from headgate.proxy.journal.schema import MIGRATIONS, VERSION
 
 BUSY_S = 2.0
 """How long to wait for another process that has the file to itself."""
+_LOOK_AGAIN_S = 0.01
 _PADDING = 1_000_000
 """Bytes that the write-ahead log is grown by at first: to write into a file is faster than to make it longer."""
 
@@ -30,7 +32,7 @@ class Opened:
     def is_there(self) -> bool:
         """Whether the file of that name is still the one that is open."""
         try:
-            return self.path.stat().st_ino == self.inode
+            return os.stat(self.path).st_ino == self.inode  # noqa: PTH116 - it is asked before every commit
         except OSError:
             return False
 
@@ -63,10 +65,24 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
     connection = sqlite3.connect(uri, timeout=BUSY_S, isolation_level=None, uri=True, check_same_thread=False)
     if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Use a write-ahead log. Where another process has just begun to, SQLite does not wait for it by itself."""
+    wait_until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as broken:
+            if broken.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > wait_until:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return
 
 
 def version_of(connection: sqlite3.Connection) -> int:
