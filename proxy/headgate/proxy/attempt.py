@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.journal.journal import Intent
 from headgate.tools.catalogue import Tool
+from headgate.tools.scope import Scope
 
 if TYPE_CHECKING:
     from headgate.proxy.client import Client
@@ -60,6 +61,8 @@ class Attempt:
     intent: Intent | None = None
     """Of a write, what is written down of it before it goes out, and its number in the journal from then on."""
     write: int | None = None
+    turn: Scope | None = None
+    """Of a write, what it has its turn for."""
     in_doubt: bool = False
     """Whether it has gone out before, and nobody knows what became of that."""
     replayed: bool = False

@@ -15,7 +15,7 @@ from headgate.proxy.retry import Retries
 from headgate.proxy.turns import Turns
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import ToolRules, UpstreamRules
-from headgate.tools.scope import Scope
+from headgate.tools.scope import scope_of
 
 LONGEST_PAUSE_S = 60.0
 """An upstream that asks for more patience gets that much, and may ask again."""
@@ -124,8 +124,8 @@ class Limits:
         held, attempt.held = attempt.held, ()
         leave(held)
 
-    async def enter_turn(self, scope: Scope) -> None:
-        """Let a write wait for its turn; `turns.leave` ends it.
+    async def enter_turn(self, attempt: Attempt) -> None:
+        """Let a write wait for its turn; `leave_turn` ends it.
 
         Raises:
             TurnedAwayError: Too many are waiting already (`OVERLOADED`).
@@ -133,7 +133,15 @@ class Limits:
         """
         if self.turns.waiting >= self.rules.queue:
             raise self._overloaded(self.turns.waiting)
+        scope = scope_of(attempt.tool, attempt.arguments)
         await self.turns.enter(scope)
+        attempt.turn = scope
+
+    def leave_turn(self, attempt: Attempt) -> None:
+        """End the turn of a write, unless that is done already."""
+        if attempt.turn is not None:
+            scope, attempt.turn = attempt.turn, None
+            self.turns.leave(scope)
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so long, `LONGEST_PAUSE_S` at most."""

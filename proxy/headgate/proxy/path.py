@@ -9,7 +9,8 @@ Its order stands in `call_path` and in `_Way.call`:
 - then it waits for its *permits*: the batch's cap, the upstream's, the tool's;
 - then for the *pace* that its limiters set, the last thing before it goes out, so that no token grows stale;
 - only then its *clock* starts: waiting for a turn or a permit does not count against a call's own timeout;
-- a write is *written down* before its first byte goes out, and so is its outcome before anybody hears of it;
+- a write is *written down* before its first byte goes out, and so is its outcome before anybody hears of it; its turn
+  ends with its answer, so that one commit takes its outcome and the intent of the next;
 - an attempt that *fails* in a way that may pass is made again, with permits and a token of its own: it waits, without
   holding anything, while its clock runs.
 
@@ -27,7 +28,6 @@ from headgate.proxy.connection import CallFailedError, TurnedAwayError
 from headgate.proxy.flights import Flights
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
-from headgate.tools.scope import scope_of
 
 
 def call_path(limits: Limits, send: CallPath, probe: Probe = no_probe, writes: Writes | None = None) -> CallPath:
@@ -39,7 +39,7 @@ def call_path(limits: Limits, send: CallPath, probe: Probe = no_probe, writes: W
     if writes is None:
         inner = coalesced(Flights(), way)
         return parted(inner, in_turn(limits, inner))
-    inner = coalesced(Flights(), way, _Way(limits, writes.journaled(send), probe).call)
+    inner = coalesced(Flights(), way, _Way(limits, writes.journaled(send, limits.leave_turn), probe).call)
     return parted(inner, writes.keyed(in_turn(limits, inner)))
 
 
@@ -56,12 +56,11 @@ def in_turn(limits: Limits, inner: CallPath) -> CallPath:
     """Let a write wait for its turn among the writes to its scope."""
 
     async def call(attempt: Attempt) -> Mapping[str, Any]:
-        scope = scope_of(attempt.tool, attempt.arguments)
-        await limits.enter_turn(scope)
+        await limits.enter_turn(attempt)
         try:
             return await inner(attempt)
         finally:
-            limits.turns.leave(scope)
+            limits.leave_turn(attempt)
 
     return call
 

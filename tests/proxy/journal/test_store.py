@@ -14,6 +14,7 @@ from tests.proxy.journal.books import OK, UNKNOWN, data_of, found, intent, journ
 
 from headgate.proxy.journal.journal import Ending, JournalError
 from headgate.proxy.journal.ledger import MAX_RESULT
+from headgate.proxy.journal.records import opened
 from headgate.tools.keys import KEPT_S
 
 NOBODY = 65534
@@ -132,6 +133,14 @@ async def test_two_that_share_a_file_never_both_get_a_key(path: Path) -> None:
             assert sorted(isinstance(claimed, int) for claimed in claims) == [False, True]
 
 
+async def test_two_that_make_the_file_at_the_same_moment_can_both_use_it(tmp_path: Path) -> None:
+    for place in range(10):
+        path = tmp_path / str(place) / "journal.db"
+        async with journal_at(path) as one, journal_at(path) as other:
+            claims = await asyncio.gather(one.claim(intent("a")), other.claim(intent("b")))
+            assert all(isinstance(claimed, int) for claimed in claims)
+
+
 async def test_a_claim_that_is_called_off_frees_its_key(path: Path) -> None:
     async with journal_at(path) as journal:
         await journal.claim(intent("other"))
@@ -153,6 +162,18 @@ async def test_a_result_too_large_to_keep_is_kept_as_the_fact_that_there_was_one
 
         assert "too large to be kept" in kept["content"][0]["text"]
         assert not kept["isError"]
+
+
+async def test_an_intent_is_on_the_disk_no_sooner_than_what_was_settled_before_it(path: Path) -> None:
+    async with journal_at(path) as journal, asyncio.TaskGroup() as tasks:
+        write = number(await journal.claim(intent()))
+        tasks.create_task(journal.settle(write, OK))
+        await asyncio.sleep(0)
+        await journal.claim(intent("next"))
+        with opened(path) as connection:
+            states = connection.execute("SELECT state FROM writes ORDER BY id").fetchall()
+
+    assert states == [("ok",), ("intent",)]
 
 
 async def test_a_thousand_writes_at_once_share_their_commits(path: Path) -> None:

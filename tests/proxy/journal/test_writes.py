@@ -12,7 +12,7 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError
-from headgate.proxy.journal.journal import Intent, JournalError
+from headgate.proxy.journal.journal import Ending, Intent, JournalError
 from headgate.proxy.journal.journaled import LATE_S, Writes
 from headgate.proxy.journal.memory import MemoryJournal
 from headgate.proxy.limits import Limits
@@ -29,6 +29,11 @@ class Journal(MemoryJournal):
     def __init__(self) -> None:
         super().__init__(asyncio.get_running_loop().time)
         self.broken = False
+        self.settles_in_s = 0.0
+
+    async def settle(self, write: int, ending: Ending) -> None:
+        await asyncio.sleep(self.settles_in_s)
+        await super().settle(write, ending)
 
     async def claim(self, intent: Intent) -> Any:
         if self.broken:
@@ -225,6 +230,17 @@ async def test_what_nobody_ever_answers_is_given_up_in_the_end() -> None:
 
         assert up.given_up_at == pytest.approx(LATE_S + 2, abs=0.1)
         assert (await failure(up.call(write()))).code == "OUTCOME_UNKNOWN"
+
+
+async def test_a_turn_ends_with_the_answer_and_the_reply_waits_until_that_is_written_down() -> None:
+    async with upstream() as up:
+        up.journal.settles_in_s = 5
+        writes = [write(key) for key in "abc"]
+        began_at = asyncio.get_running_loop().time()
+        await all_at_once(*(up.call(one) for one in writes))
+
+        assert [(one.started_at or 0) - began_at for one in writes] == pytest.approx([0, 1, 2], abs=0.1)
+        assert asyncio.get_running_loop().time() - began_at == pytest.approx(8, abs=0.1)
 
 
 async def test_a_caller_that_goes_leaves_a_write_in_flight_to_its_end() -> None:

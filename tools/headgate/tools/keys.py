@@ -24,6 +24,8 @@ WriteState = Literal["intent", "ok", "failed", "unknown", "not_sent"]
 Verdict = Literal["execute", "replay", "busy", "other"]
 """Make the write; give the recorded outcome; it is being made; the key belongs to other arguments."""
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 _MOVES: Mapping[WriteState, frozenset[WriteState]] = {
     "intent": frozenset(("ok", "failed", "unknown", "not_sent")),
     "unknown": frozenset(("ok", "failed", "not_sent")),
@@ -65,7 +67,7 @@ def part_key(key: str, part: str) -> str:
 
 def canonical(value: Any) -> str:
     """The one JSON text for `value`, in whatever order its keys came; ASCII only."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(value)
 
 
 def judge(entry: Entry | None, wanted: str, now: float) -> Verdict:

@@ -50,16 +50,37 @@ def sealed(before: str, seq: int, write: int, at: float, said: tuple[str, str]) 
     return sha256("\n".join((before, str(seq), str(write), repr(at), *said)).encode()).hexdigest()
 
 
-def append(connection: sqlite3.Connection, write: int | None, at: float, what: str, detail: Mapping[str, Any]) -> int:
-    """Add a line, within a transaction; its number, which is that of the write too where a write begins with it."""
-    last = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-    before, seal_before = last or base(connection)
-    seq = before + 1
-    about = seq if write is None else write
-    text = _text(detail)
-    seal = sealed(seal_before, seq, about, at, (what, text))
-    connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (seq, about, at, what, text, seal))
-    return seq
+class Chain:
+    """The end of the chain, within one transaction: nobody else adds to it meanwhile."""
+
+    __slots__ = ("_connection", "_last")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Nothing is looked up before it is needed."""
+        self._connection = connection
+        self._last: tuple[int, str] | None = None
+
+    @property
+    def following(self) -> int:
+        """The number of the line that is added next."""
+        return self._end()[0] + 1
+
+    def append(self, write: int, at: float, what: str, detail: Mapping[str, Any]) -> int:
+        """Add a line; its number."""
+        before, seal_before = self._end()
+        seq = before + 1
+        text = _text(detail)
+        seal = sealed(seal_before, seq, write, at, (what, text))
+        self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (seq, write, at, what, text, seal))
+        self._last = seq, seal
+        return seq
+
+    def _end(self) -> tuple[int, str]:
+        if self._last is not None:
+            return self._last
+        last = self._connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        self._last = found = last or base(self._connection)
+        return found
 
 
 def _text(detail: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ told that nobody knows; an answer that comes *late* settles the record, so that 
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
@@ -55,8 +55,12 @@ class Writes:
         """Let a write under a key be made once, by whatever goes through `inner`."""
         return Keyed(self._journal, inner).call
 
-    def journaled(self, send: CallPath) -> CallPath:
-        """Write down each write that goes out through `send`, before and after."""
+    def journaled(self, send: CallPath, answered: Callable[[Attempt], None] = lambda _attempt: None) -> CallPath:
+        """Write down each write that goes out through `send`, before and after.
+
+        `answered` is told once its answer has come, before that is written down: what it lets go out next is written
+        down no sooner.
+        """
         late = _Late()
         self._late.add(late)
 
@@ -66,7 +70,7 @@ class Writes:
                 if found is not None:
                     return found
             recall = Recall()
-            sending = self._group.create_task(self._carry(send, attempt, recall))
+            sending = self._group.create_task(self._carry(send, answered, attempt, recall))
             try:
                 answer = await asyncio.shield(sending)
             except asyncio.CancelledError:
@@ -95,7 +99,9 @@ class Writes:
         _forward(attempt)
         return None
 
-    async def _carry(self, send: CallPath, attempt: Attempt, recall: Recall) -> Result | Exception:
+    async def _carry(
+        self, send: CallPath, answered: Callable[[Attempt], None], attempt: Attempt, recall: Recall
+    ) -> Result | Exception:
         """What became of a write that is sent now; a failure too is given, since nobody may be there to catch it."""
         write = attempt.write
         if write is None:
@@ -119,6 +125,7 @@ class Writes:
             self._failed(write, why, attempt)
             return broken
         reach("answered")
+        answered(attempt)
         await self._journal.settle(write, _ending_of(result))
         reach("settled")
         return result

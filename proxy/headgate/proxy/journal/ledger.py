@@ -1,14 +1,19 @@
-"""What is done to the tables of a journal, each within a transaction that somebody else begins and commits."""
+"""What is done to the tables of a journal, each within a transaction.
+
+A write costs few statements, and few pages of the file, since all of them wait for the disk: a claim tries to put its
+row in and looks for the one that holds its key only where that fails.
+"""
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
-from headgate.proxy.journal import chain
+from headgate.proxy.journal.chain import Chain
 from headgate.proxy.journal.journal import ArgumentsKept, Ending, Found, Intent
 from headgate.tools.keys import Entry, WriteState, is_over, may_become
 
@@ -16,9 +21,21 @@ MAX_RESULT = 1_000_000
 """Bytes of a result that is kept to be replayed."""
 _HOLDER = """SELECT id, fingerprint, state, owner, ended_at, ending FROM writes
              WHERE key = ? AND tool = ? AND upstream = ? AND principal = ? AND live = 1"""
+_INTEND = """INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, NULL, NULL, ?, ?)
+             ON CONFLICT (key, tool, upstream, principal, live) WHERE key IS NOT NULL DO NOTHING"""
 
 
-@dataclass(frozen=True, slots=True)
+def _settling(state: WriteState) -> str:
+    """The statement that settles a write. One that keeps its key leaves `live` alone, and so a page of its index."""
+    before = ", ".join(f"'{one}'" for one in get_args(WriteState) if may_become(one, state))
+    freed = ", live = NULL" if state == "not_sent" else ""
+    return f"UPDATE writes SET state = '{state}', ended_at = ?, ending = ?{freed} WHERE id = ? AND state IN ({before})"  # noqa: S608 - nothing in the text comes from outside
+
+
+_SETTLE: Mapping[WriteState, str] = {state: _settling(state) for state in get_args(WriteState)}
+
+
+@dataclass(slots=True)
 class Ledger:
     """The tables as one owner sees them."""
 
@@ -27,6 +44,20 @@ class Ledger:
     lives: Callable[[str], bool]
     """Whether the owner of that name still runs."""
     arguments: ArgumentsKept = "hash"
+    _chain: Chain = field(init=False)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Have all that is done meanwhile on the disk when this ends, or nothing of it."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        self._chain = Chain(self.connection)
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+            raise
 
     def holder(self, intent: Intent, now: float) -> Found | None:
         """The write that holds the intent's key, if any does. Changes nothing."""
@@ -44,33 +75,29 @@ class Ledger:
 
     def claim(self, intent: Intent, now: float) -> int | Found:
         """Write an intent down; or the write that holds its key."""
-        if intent.key is not None:
+        write = self._chain.following
+        if not self._intend(write, intent, now):
             found, over = self._holder(intent, now)
             if found is not None:
                 return self._settled_if_dead(found, now)
-            if over is not None:
-                self.connection.execute("UPDATE writes SET live = NULL WHERE id = ?", (over,))
-        write = chain.append(self.connection, None, now, "intent", self._told(intent))
-        self.connection.execute(
-            "INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, NULL, NULL, ?, ?)",
-            (write, *intent.scope, intent.fingerprint, self.owner, now, None if intent.key is None else 1, write),
-        )
-        return write
+            self.connection.execute("UPDATE writes SET live = NULL WHERE id = ?", (over,))
+            self._intend(write, intent, now)
+        return self._chain.append(write, now, "intent", self._told(intent))
+
+    def _intend(self, write: int, intent: Intent, now: float) -> bool:
+        """Put the row of a write in; whether its key was free."""
+        live = None if intent.key is None else 1
+        row = (write, *intent.scope, intent.fingerprint, self.owner, now, live, write)
+        return self.connection.execute(_INTEND, row).rowcount == 1
 
     def settle(self, write: int, ending: Ending, now: float, by: Mapping[str, Any] | None = None) -> bool:
         """Write an ending down; whether that changed anything. `by` says who settled it, where it was a person."""
-        found = self.connection.execute("SELECT state FROM writes WHERE id = ?", (write,)).fetchone()
-        if found is None or not may_become(found[0], ending.state):
-            return False
         kept = _ending_to_keep(ending)
-        detail: dict[str, Any] = {"code": ending.code, "result": None if kept is None else digest(kept), **(by or {})}
-        chain.append(self.connection, write, now, ending.state, detail)
         ended_at = None if ending.state == "unknown" else now
-        live = None if ending.state == "not_sent" else 1
-        self.connection.execute(
-            "UPDATE writes SET state = ?, ended_at = ?, ending = ?, live = CASE WHEN live = 1 THEN ? END WHERE id = ?",
-            (ending.state, ended_at, kept, live, write),
-        )
+        if self.connection.execute(_SETTLE[ending.state], (ended_at, kept, write)).rowcount != 1:
+            return False
+        detail: dict[str, Any] = {"code": ending.code, "result": None if kept is None else digest(kept), **(by or {})}
+        self._chain.append(write, now, ending.state, detail)
         return True
 
     def recover(self, now: float) -> int:

@@ -97,19 +97,14 @@ def resolve(path: Path, write: int, state: Literal["ok", "failed"], note: str, c
 
     """
     with opened(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            _resolve(connection, path, write, _ending(state, note), note, clock())
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        ledger = Ledger(connection, "", lambda owner: is_alive(path, owner))
+        with ledger.transaction():
+            _resolve(ledger, path, write, _ending(state, note), note, clock())
 
 
-def _resolve(connection: sqlite3.Connection, path: Path, write: int, ending: Ending, note: str, now: float) -> None:
-    ledger = Ledger(connection, "", lambda owner: is_alive(path, owner))
+def _resolve(ledger: Ledger, path: Path, write: int, ending: Ending, note: str, now: float) -> None:
     ledger.recover(now)
-    state = record_of(connection, path, write).state
+    state = record_of(ledger.connection, path, write).state
     if state == "intent":
         raise JournalError(f"write {write} is under way: its outcome will be known soon")
     if state != "unknown":

@@ -116,21 +116,19 @@ class SqliteJournal:
         self._name = opened.name
         self._opened = opened
         ledger = self._tables = Ledger(opened.connection, self._owner.name, self._owner.lives, self._arguments)
-        opened.connection.execute("BEGIN IMMEDIATE")
-        ledger.recover(self._clock())
-        reach("recovered")
-        opened.connection.execute("COMMIT")
+        with ledger.transaction():
+            ledger.recover(self._clock())
+            reach("recovered")
 
     def _keep_up(self, ledger: Ledger) -> None:
         now = self._clock()
         if abs(now - self._kept_up_at) < UPKEEP_S:
             return
         self._kept_up_at = now
-        ledger.connection.execute("BEGIN IMMEDIATE")
-        ledger.recover(now)
-        prune(ledger.connection, now)
-        reach("pruned")
-        ledger.connection.execute("COMMIT")
+        with ledger.transaction():
+            ledger.recover(now)
+            prune(ledger.connection, now)
+            reach("pruned")
 
     def _close_file(self) -> None:
         if self._opened is not None:

@@ -18,15 +18,16 @@ _MIDDLE = f"SELECT ended_at {_ANSWERED} ORDER BY ended_at LIMIT 1 OFFSET (SELECT
 
 def prune(connection: sqlite3.Connection, now: float, max_bytes: int = MAX_BYTES) -> None:
     """Drop what is old enough, and of the rest what is too much; within a transaction."""
-    _forget_answers(connection, now, now - KEPT_S)
-    _drop(connection, now, now - KEEP_S)
+    end = chain.Chain(connection)
+    _forget_answers(connection, end, now, now - KEPT_S)
+    _drop(connection, end, now, now - KEEP_S)
     if used_bytes(connection) > max_bytes:
-        _drop(connection, now, now - KEPT_S)
+        _drop(connection, end, now, now - KEPT_S)
     if used_bytes(connection) > max_bytes:
         # The largest part is answers, and the oldest are the least likely to be asked for again.
         found = connection.execute(_MIDDLE).fetchone()
         if found is not None:
-            _forget_answers(connection, now, found[0])
+            _forget_answers(connection, end, now, found[0])
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -37,34 +38,34 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def _forget_answers(connection: sqlite3.Connection, now: float, before: float) -> None:
+def _forget_answers(connection: sqlite3.Connection, end: chain.Chain, now: float, before: float) -> None:
     """Forget the answers of writes that were settled up to `before`."""
     gone = connection.execute(
         "UPDATE writes SET ending = NULL WHERE ended_at <= ? AND state IN ('ok', 'failed') AND ending IS NOT NULL",
         (before,),
     ).rowcount
     if gone > 0:
-        chain.append(connection, 0, now, "forgot", {"settled_before": before, "answers": gone})
+        end.append(0, now, "forgot", {"settled_before": before, "answers": gone})
 
 
-def _drop(connection: sqlite3.Connection, now: float, before: float) -> None:
+def _drop(connection: sqlite3.Connection, end: chain.Chain, now: float, before: float) -> None:
     """Drop settled writes and lines of the chain from before a time; what is unsettled is told again at its end."""
     (last,) = connection.execute("SELECT max(seq) FROM events WHERE at < ?", (before,)).fetchone()
     if last is None:
         return
     kept = "first_event <= ? AND NOT (ended_at IS NOT NULL AND ended_at < ?)"
     for row in connection.execute(f"SELECT id, state FROM writes WHERE {kept}", (last, before)).fetchall():  # noqa: S608 - no value is in the text
-        _carry(connection, now, *row)
+        _carry(connection, end, now, *row)
     connection.execute("DELETE FROM writes WHERE first_event <= ?", (last,))
     chain.cut(connection, last)
-    chain.append(connection, 0, now, "dropped", {"up_to": last})
+    end.append(0, now, "dropped", {"up_to": last})
 
 
-def _carry(connection: sqlite3.Connection, now: float, write: int, state: str) -> None:
+def _carry(connection: sqlite3.Connection, end: chain.Chain, now: float, write: int, state: str) -> None:
     """Tell a write's story again at the end of the chain, so that its beginning can be dropped."""
     detail: dict[str, Any] = {}
     for event in chain.events(connection, write):
         began = {"intended_at": event.at} if event.what == "intent" else {}
         detail |= {**event.detail, **began}
-    seq = chain.append(connection, write, now, "carried", {**detail, "state": state})
+    seq = end.append(write, now, "carried", {**detail, "state": state})
     connection.execute("UPDATE writes SET first_event = ? WHERE id = ?", (seq, write))

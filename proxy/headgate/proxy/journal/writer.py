@@ -8,7 +8,6 @@ opened anew for the next.
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -58,7 +57,8 @@ class Writer:
         self._opened = opened
         self._closed = closed
         self._upkeep = upkeep
-        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._gathered: list[Job[Any]] = []
+        self._jobs: queue.SimpleQueue[Sequence[Job[Any]] | None] = queue.SimpleQueue()
         self._unwritten: list[Job[Any]] = []
         self._since_checkpoint = 0
         self._thread: threading.Thread | None = None
@@ -68,12 +68,21 @@ class Writer:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="headgate journal", daemon=True)
             self._thread.start()
-        self._jobs.put(job)
+        self._gathered.append(job)
+        if len(self._gathered) == 1:
+            # Whatever else this turn of the loop and the next bring goes along, and wakes the thread only once.
+            job.loop.call_soon(self._hand_over)
         return job.done
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._jobs.put(gathered)
 
     async def close(self) -> None:
         """Do what is still to be done, and end."""
         if self._thread is not None:
+            self._hand_over()
             self._jobs.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
             self._thread = None
@@ -81,23 +90,29 @@ class Writer:
     def _work(self) -> None:
         going_on = True
         while going_on:
-            jobs = self._next()
-            going_on = jobs[-1] is not None
-            self._do([job for job in jobs if job is not None])
+            jobs, going_on = self._next()
+            self._do(jobs)
         if self._unwritten:
             logger.error("%d endings of writes could not be written to the journal", len(self._unwritten))
         self._closed()
 
-    def _next(self) -> list[Job[Any] | None]:
-        jobs = [self._jobs.get()]
-        with suppress(queue.Empty):
-            while jobs[-1] is not None and len(jobs) < MAX_GROUP:
-                jobs.append(self._jobs.get_nowait())
-        return jobs
+    def _next(self) -> tuple[list[Job[Any]], bool]:
+        """What there is to do; and whether more may come."""
+        jobs: list[Job[Any]] = []
+        gathered = self._jobs.get()
+        while gathered is not None:
+            jobs.extend(gathered)
+            if len(jobs) >= MAX_GROUP:
+                return jobs, True
+            try:
+                gathered = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, True
+        return jobs, False
 
     def _do(self, jobs: Sequence[Job[Any]]) -> None:
-        before, self._unwritten = self._unwritten, []
-        everything = [*before, *jobs]
+        everything = [*self._unwritten, *jobs]
+        self._unwritten = []
         if not everything:
             return
         try:
@@ -114,15 +129,9 @@ class Writer:
     def _transaction(self, jobs: Sequence[Job[Any]]) -> list[Any]:
         reach("writing")
         ledger = self._opened()
-        ledger.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with ledger.transaction():
             results = [job.run(ledger) for job in jobs]
             reach("written")
-            ledger.connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                ledger.connection.execute("ROLLBACK")
-            raise
         reach("committed")
         return results
 
