@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from headgate.proxy.endpoints.endpoint import Endpoint
+if TYPE_CHECKING:
+    from headgate.proxy.endpoints.endpoint import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class EndpointsTarget:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """What stands in the query of every request, such as a key."""
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple["Endpoint", ...] = ()
     """Those that are spelled out."""
     openapi: str | None = field(default=None, repr=False)
     """The file or the address of a document with more of them."""

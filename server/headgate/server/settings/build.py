@@ -4,23 +4,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate.proxy.target import EndpointsTarget
 from headgate.server.settings import values
-from headgate.server.settings.endpoints import KEYS, read_endpoints
 from headgate.server.settings.forward import check_forward
 from headgate.server.settings.journal import journal_place
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.merge import check_burst, check_bursts, upstream_rules
 from headgate.server.settings.prefetch import prefetch_rules
 from headgate.server.settings.problems import Findings
-from headgate.server.settings.recipes import RecipeReader
-from headgate.server.settings.schema import File, Headgate, Tool, Upstream
+from headgate.server.settings.schema import ENDPOINT_KEYS, File, Headgate, Tool, Upstream
 from headgate.server.settings.schema import Recipe as RecipeTable
 from headgate.server.settings.serve import serve_settings, tenant_settings
 from headgate.server.settings.settings import HeadgateSettings, Settings, UpstreamSettings
 from headgate.server.settings.target import TargetReader
-from headgate.tools.recipe import Recipe
+
+if TYPE_CHECKING:
+    from headgate.tools.recipe import Recipe
 
 _UPSTREAM_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,24}")
 _ON = frozenset({"1", "true", "yes", "on"})
@@ -57,7 +58,9 @@ class Builder:
             tenants=tenants,
         )
 
-    def _recipe(self, name: str, recipe: RecipeTable, headgate: HeadgateSettings) -> Recipe | None:
+    def _recipe(self, name: str, recipe: RecipeTable, headgate: HeadgateSettings) -> "Recipe | None":
+        from headgate.server.settings.recipes import RecipeReader  # noqa: PLC0415 - only where there are recipes
+
         return RecipeReader(("recipes", name), recipe, self.file.recipes, headgate.max_calls, self.findings).read()
 
     def _upstream(self, name: str, upstream: Upstream) -> UpstreamSettings | None:
@@ -73,6 +76,8 @@ class Builder:
             self._tool((*path, "tools", tool_name), tool)
             check_forward((*path, "tools", tool_name), tool.idempotency, upstream, self.findings)
         if isinstance(target, EndpointsTarget):
+            from headgate.server.settings.endpoints import read_endpoints  # noqa: PLC0415 - only where there are any
+
             target = replace(target, endpoints=read_endpoints((*path, "tools"), upstream, self.findings))
         return None if target is None else UpstreamSettings(name, target, upstream_rules(upstream, self.file.defaults))
 
@@ -80,7 +85,7 @@ class Builder:
         upstream = self.file.upstreams[str(path[1])]
         if upstream.http is not None or self.findings.blames((*path[:2], "http")):
             return
-        for key in KEYS:
+        for key in ENDPOINT_KEYS:
             if key in tool.model_fields_set:
                 self.findings.problem((*path, key), "this is for the tools of an upstream with http; take it out")
 

@@ -12,11 +12,9 @@ from headgate.proxy.endpoints.request import may_be_argument
 from headgate.server.settings.lines import KeyPath
 from headgate.server.settings.params import faults_of
 from headgate.server.settings.problems import Findings
-from headgate.server.settings.schema import Tool, Upstream
+from headgate.server.settings.schema import ENDPOINT_KEYS, Tool, Upstream
 from headgate.server.settings.values import shown
 
-KEYS = ("method", "path", "query", "headers", "body", "form", "params", "required", "accept", "description")
-"""What can be said of an endpoint, and of no other tool."""
 _BODILESS = ("GET", "HEAD")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -68,7 +66,7 @@ class _EndpointReader:
         )
 
     def _check_without_path(self) -> None:
-        written = [key for key in KEYS if key in self.tool.model_fields_set]
+        written = [key for key in ENDPOINT_KEYS if key in self.tool.model_fields_set]
         if self.findings.blames_in(self.path):
             return
         if written:
@@ -129,7 +127,7 @@ class _EndpointReader:
         return {name: params.get(name, {"type": "string"}) for name in names}
 
     def _check_known(self, key: str, name: str, names: list[str], place: KeyPath) -> None:
-        if name in names or any(self.findings.blames((*self.path, other)) for other in KEYS):
+        if name in names or any(self.findings.blames((*self.path, other)) for other in ENDPOINT_KEYS):
             return
         near = get_close_matches(name, names, n=1, cutoff=0.6)
         there = f'did you mean "{near[0]}"?' if near else "name it in path, query, headers, body or form"

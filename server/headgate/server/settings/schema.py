@@ -75,6 +75,10 @@ class Tool(Rules):
     description: str | None = None
 
 
+ENDPOINT_KEYS = ("method", "path", "query", "headers", "body", "form", "params", "required", "accept", "description")
+"""What can be said of an endpoint, and of no other tool."""
+
+
 class UpstreamOAuth(Table):
     """`oauth` of `[upstreams.X]`."""
 

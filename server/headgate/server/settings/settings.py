@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from headgate.proxy.journal.journal import ArgumentsKept
 from headgate.proxy.target import EndpointsTarget, Target
 from headgate.server.settings.serve import ServeSettings, TenantSettings
 from headgate.tools.prefetch import PrefetchRule
-from headgate.tools.recipe import Recipe
 from headgate.tools.rules import UpstreamRules
+
+if TYPE_CHECKING:
+    from headgate.tools.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Settings:
     """What the file asks for and this version does not do yet: one line each, beginning with file and line."""
     prefetch: Mapping[str, PrefetchRule] = field(default_factory=dict[str, PrefetchRule])
     """What to read ahead, by the rules' names."""
-    recipes: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
+    recipes: "Mapping[str, Recipe]" = field(default_factory=dict[str, "Recipe"])
     """By name, in the order of the file."""
     lock: Path | None = None
     """The lock file, in which tools' definitions are pinned; `None` where there is no settings file."""

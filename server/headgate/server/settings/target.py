@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headgate.proxy.endpoints.address import BadAddressError, Base
 from headgate.proxy.target import EndpointsTarget, HttpTarget, OAuthClient, StdioTarget, Target
 from headgate.server.settings.fill import Filled, FillError, fill
 from headgate.server.settings.lines import KeyPath
@@ -88,6 +87,8 @@ class TargetReader:
         document = None if upstream.openapi is None else self._document(upstream.openapi)
         if upstream.http is None:
             return None
+        from headgate.proxy.endpoints.address import BadAddressError, Base  # noqa: PLC0415 - only where there are any
+
         address = self._address("http", upstream.http)
         if not self._blamed("http"):
             try:

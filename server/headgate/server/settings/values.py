@@ -5,8 +5,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import cast
 
-from headgate.proxy.endpoints.endpoint import METHODS
-
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)")
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(B|KB|MB)")
 _RATE = re.compile(r"([0-9]{1,9})/(s|min|h)")
@@ -123,6 +121,8 @@ def method(value: object) -> str:
         ValueError: it is none that an endpoint can have.
 
     """
+    from headgate.proxy.endpoints.endpoint import METHODS  # noqa: PLC0415 - only where there are endpoints
+
     if isinstance(value, str) and value.upper() in METHODS:
         return value.upper()
     raise ValueError(f"write one of {', '.join(METHODS)}, in quotes")
