@@ -69,6 +69,24 @@ async def test_a_hung_and_a_dead_upstream_delay_no_other() -> None:
         assert missing.message == 'upstream "dead" is not available: cannot start it'
 
 
+async def test_upstreams_are_opened_once_what_they_are_to_wait_for_is_done() -> None:
+    after = asyncio.Event()
+    upstreams = Upstreams({"well": (UpstreamRules(), memory("look").open)})
+    async with upstreams.running(after):
+        await asyncio.sleep(60)
+        assert not upstreams.all_known
+        after.set()
+        await upstreams.settled(5)
+        assert names(upstreams) == ["well__look"]
+
+
+async def test_upstreams_that_still_wait_to_be_opened_end_with_the_others() -> None:
+    upstreams = Upstreams({"well": (UpstreamRules(), memory("look").open)})
+    async with upstreams.running(asyncio.Event()):
+        await asyncio.sleep(1)
+    assert now() < 1.1
+
+
 async def test_waiting_for_all_is_bounded() -> None:
     upstreams = Upstreams({"hung": (UpstreamRules(), hung)})
     async with upstreams.running():

@@ -72,6 +72,13 @@ def wait_for(log: Path, word: str) -> None:
         time.sleep(0.01)  # another process writes the file: nothing tells us when
 
 
+def test_upstreams_are_started_for_a_client_that_says_nothing_too(log: Path) -> None:
+    upstream = [sys.executable, "-c", f"open({str(log)!r}, 'w').write('started')"]
+
+    with running([sys.executable, "-m", "headgate", "--", *upstream]):
+        wait_for(log, "started")
+
+
 def test_a_message_of_17_mb_is_dropped_and_the_next_one_answered(headgate: Lines) -> None:
     padding = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"' + b"x" * (MAX_LINE + 1024 * 1024) + b'"}}\n'
 

@@ -44,12 +44,12 @@ class Upstreams:
         """Whether each upstream has been ready or has failed once."""
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Open every upstream in the background; close them all in the end."""
+    async def running(self, after: asyncio.Event | None = None) -> AsyncGenerator[None]:
+        """Open every upstream in the background, once `after` is set where it is given; close them all in the end."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             for upstream in self._upstreams.values():
-                self._owners[upstream] = tasks.create_task(upstream.run())
+                self._owners[upstream] = tasks.create_task(_run(upstream, after))
             try:
                 yield
             finally:
@@ -168,3 +168,9 @@ class Upstreams:
         self.catalogue = Catalogue(upstream.listing for upstream in self._upstreams.values())
         for changed in list(self._watchers):
             changed()
+
+
+async def _run(upstream: Upstream, after: asyncio.Event | None) -> None:
+    if after is not None:
+        await after.wait()
+    await upstream.run()

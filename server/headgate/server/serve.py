@@ -20,6 +20,9 @@ from headgate.server.stdio import stdio_streams
 
 logger = logging.getLogger(__name__)
 
+OPEN_AFTER_S = 0.05
+"""How long upstreams are not opened for a client that says nothing: starting a process keeps everybody waiting."""
+
 
 async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
     """Serve one client over stdin and stdout until it closes our stdin, or SIGTERM."""
@@ -29,7 +32,9 @@ async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
 
 
 async def _serve_stdin(settings: Settings) -> None:
-    async with open_gate(settings) as gate, stdio_streams() as (reading, writing):
+    answered = asyncio.Event()
+    asyncio.get_running_loop().call_later(OPEN_AFTER_S, answered.set)
+    async with open_gate(settings, after=answered) as gate, stdio_streams(answered.set) as (reading, writing):
         server, changes = mcp_server(gate)
         async with beside(changes.run()), beside(tell_of_faults(gate)), reloading(gate):
             await server.run(reading, writing, server.create_initialization_options())

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -31,10 +31,11 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def stdio_streams() -> AsyncGenerator[tuple["LinesIn", "LinesOut"]]:
+async def stdio_streams(answered: Callable[[], None]) -> AsyncGenerator[tuple["LinesIn", "LinesOut"]]:
     """The process's stdin and stdout as streams of messages, for as long as the context is open.
 
-    Meanwhile file descriptor 0 reads as empty and 1 is stderr: nothing that prints can spoil the protocol.
+    `answered` is called whenever a message has gone out. Meanwhile file descriptor 0 reads as empty and 1 is stderr:
+    nothing that prints can spoil the protocol.
     """
     sys.stdout.flush()
     wire_in, wire_out = os.dup(0), os.dup(1)
@@ -47,7 +48,10 @@ async def stdio_streams() -> AsyncGenerator[tuple["LinesIn", "LinesOut"]]:
         source = await source_of(os.dup(wire_in))
         sink = await sink_of(os.dup(wire_out))
         try:
-            yield LinesIn(source, unanswered, wait=not ends_with_its_client(wire_in)), LinesOut(sink, unanswered)
+            yield (
+                LinesIn(source, unanswered, wait=not ends_with_its_client(wire_in)),
+                LinesOut(sink, unanswered, answered),
+            )
         finally:
             sink.close()
             source.close()
@@ -163,9 +167,10 @@ class LinesIn(_Stream):
 class LinesOut(_Stream):
     """Messages to the client, each waiting until there is room."""
 
-    def __init__(self, sink: LineSink, unanswered: Unanswered) -> None:
-        """Write to `sink`."""
+    def __init__(self, sink: LineSink, unanswered: Unanswered, answered: Callable[[], None]) -> None:
+        """Write to `sink`, and call `answered` whenever something has been written."""
         self._sink = sink
+        self._answered = answered
         self._unanswered = unanswered
 
     async def send(self, item: SessionMessage, /) -> None:
@@ -182,3 +187,4 @@ class LinesOut(_Stream):
             raise anyio.BrokenResourceError from None
         finally:
             self._unanswered.went_out(item.message)
+            self._answered()
