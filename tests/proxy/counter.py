@@ -75,7 +75,9 @@ def batch(upstreams: Upstreams, *calls: dict[str, Any], reads: int = 100, **requ
     assert isinstance(parsed, Batch), parsed
     plan = make_plan(parsed, upstreams.catalogue, upstreams.check_arguments)
     assert isinstance(plan, Plan), plan
-    return Driver(plan, upstreams.check_arguments, upstreams.call, reads)
+    driver = Driver(plan, upstreams.check_arguments, upstreams.call, reads)
+    driver.begin = upstreams.begin
+    return driver
 
 
 def get(k: str = "a", **more: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tests.proxy.parts import answer
 from tests.proxy.parts import tool as tool_named
 
 from headgate.proxy.attempt import Attempt
-from headgate.proxy.coalesce import coalesced
+from headgate.proxy.coalesce import Coalesced
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.flights import Flights
 
@@ -31,7 +31,7 @@ class Line:
     @asynccontextmanager
     async def group(self) -> AsyncGenerator[asyncio.TaskGroup]:
         """Tasks for calls; those that nobody has answered at the end are."""
-        self.call = coalesced(Flights(), self.send)
+        self.call = Coalesced(Flights(), self.send).call
         async with asyncio.TaskGroup() as tasks:
             yield tasks
             for _, answered in self.sent:

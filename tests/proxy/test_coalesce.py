@@ -12,7 +12,7 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.capacity import Capacity
-from headgate.proxy.coalesce import coalesced
+from headgate.proxy.coalesce import Coalesced
 from headgate.proxy.flights import Flights
 from headgate.proxy.limits import Limits
 from headgate.proxy.path import call_path
@@ -66,7 +66,7 @@ async def test_a_followers_time_is_its_own_waiting_from_when_it_joined() -> None
 )
 async def test_what_differs_in_anything_is_not_merged(one: Attempt, other: Attempt) -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     async with asyncio.TaskGroup() as tasks:
         for attempt in (one, other):
             tasks.create_task(awaited(call(attempt)))
@@ -87,7 +87,7 @@ async def test_what_differs_in_anything_is_not_merged(one: Attempt, other: Attem
 )
 async def test_what_says_the_same_is_merged(one: dict[str, Any], other: dict[str, Any]) -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(awaited(call(look(arguments=arguments)))) for arguments in (one, other)]
         await turns()
@@ -100,7 +100,7 @@ async def test_what_says_the_same_is_merged(one: dict[str, Any], other: dict[str
 @pytest.mark.parametrize("odd", [{"n": 2**64}, {"s": "\ud800"}, {"o": {1, 2}}], ids=["number", "text", "no JSON"])
 async def test_arguments_that_are_not_plain_json_are_passed_on_and_never_merged(odd: dict[str, Any]) -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     async with asyncio.TaskGroup() as tasks:
         for _ in range(2):
             tasks.create_task(awaited(call(look(arguments=odd))))

@@ -9,7 +9,7 @@ from tests.proxy.merging import Line, awaited, failure_of, look
 from tests.proxy.parts import answer, turns
 from tests.virtual_time import in_virtual_time
 
-from headgate.proxy.coalesce import coalesced
+from headgate.proxy.coalesce import Coalesced
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.flights import Flights
 from headgate.tools.outcome import Failure
@@ -18,7 +18,7 @@ from headgate.tools.outcome import Failure
 @in_virtual_time
 async def test_when_the_leader_is_cancelled_the_first_follower_makes_the_call_for_the_rest() -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     asked = [look() for _ in range(4)]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(awaited(call(attempt))) for attempt in asked]
@@ -38,7 +38,7 @@ async def test_when_the_leader_is_cancelled_the_first_follower_makes_the_call_fo
 async def test_whoever_is_cancelled_in_whatever_moment_the_rest_are_answered(gone: tuple[bool, ...]) -> None:
     """All leave in the same turn of the loop, so that some are handed the call just as they go."""
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(awaited(call(look()))) for _ in range(5)]
         await turns()
@@ -56,7 +56,7 @@ async def test_whoever_is_cancelled_in_whatever_moment_the_rest_are_answered(gon
 @in_virtual_time
 async def test_a_follower_that_leaves_takes_nobody_with_it() -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(awaited(call(look()))) for _ in range(3)]
         await turns()
@@ -69,7 +69,7 @@ async def test_a_follower_that_leaves_takes_nobody_with_it() -> None:
 @in_virtual_time
 async def test_when_all_have_left_the_next_read_goes_out_by_itself() -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(awaited(call(look()))) for _ in range(3)]
         await turns()
@@ -101,7 +101,7 @@ async def test_a_cancelled_batch_leaves_the_call_to_the_batch_that_joined_it() -
 @in_virtual_time
 async def test_the_leaders_failure_is_that_of_all_each_with_an_exception_of_its_own() -> None:
     line = Line()
-    call = coalesced(Flights(), line.send)
+    call = Coalesced(Flights(), line.send).call
     failed = CallFailedError("TOOL_TIMEOUT", "no answer in 30 s", sent=True)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(failure_of(call(look()))) for _ in range(3)]

@@ -66,7 +66,9 @@ def driver_of(upstreams: Upstreams, calls: list[dict[str, Any]], reads: int = 10
     assert isinstance(batch, Batch), batch
     plan = make_plan(batch, upstreams.catalogue, upstreams.check_arguments)
     assert isinstance(plan, Plan), plan
-    return Driver(plan, upstreams.check_arguments, upstreams.call, reads)
+    driver = Driver(plan, upstreams.check_arguments, upstreams.call, reads)
+    driver.begin = upstreams.begin
+    return driver
 
 
 def statuses(driver: Driver) -> dict[str, str]:

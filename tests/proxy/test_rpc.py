@@ -14,7 +14,7 @@ from tests.virtual_time import VirtualLoop, in_virtual_time
 
 from headgate.proxy.connection import TakenBackError
 from headgate.proxy.input import Slip
-from headgate.proxy.rpc import LineClosedError, Request
+from headgate.proxy.rpc import AwaitedRequest, LineClosedError
 
 
 @in_virtual_time
@@ -179,7 +179,7 @@ async def test_a_request_that_was_not_begun_is_taken_back_and_one_that_was_is_ca
     line.rpc.take_back = lambda slip: not slip.begun and not taken.append(slip)
     endings: list[type[BaseException]] = []
 
-    async def wait(request: Request) -> None:
+    async def wait(request: AwaitedRequest) -> None:
         try:
             await request.answer()
         except asyncio.CancelledError as ended:

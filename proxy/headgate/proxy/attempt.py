@@ -1,6 +1,5 @@
 """One call on its way, as every wrapper of that way sees it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from headgate.tools.catalogue import Tool
 from headgate.tools.scope import Scope
 
 if TYPE_CHECKING:
-    from headgate.proxy.client import Client
+    from headgate.proxy.client import Client, Clock
+    from headgate.proxy.direct import Direct
 
 
 @dataclass(slots=True)
@@ -81,8 +81,10 @@ class Attempt:
     """Whom the upstream may ask and tell something while it is under way; `None` where there is nobody."""
     input: Mapping[str, Any] | None = None
     """What goes with it where the upstream had asked for input before: the answers, and the state that it gave."""
-    clock: asyncio.Timeout | None = None
+    clock: "Clock | None" = None
     """What ends it, once it is on its way."""
+    first: "Direct | None" = None
+    """What came of its first attempt, where that went out at once and has to be gone on with."""
 
     @property
     def queued_s(self) -> float:

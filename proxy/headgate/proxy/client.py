@@ -53,10 +53,22 @@ CLIENT: ContextVar[Client | None] = ContextVar("CLIENT", default=None)
 """Of the request whose own stream is being read, where it has one."""
 
 
+class Clock(Protocol):
+    """What ends a call."""
+
+    def when(self) -> float | None:
+        """When, on the event loop's time; `None` for not at all."""
+        ...
+
+    def reschedule(self, when: float | None) -> None:
+        """End it at another time, or not at all; RuntimeError if it has ended already."""
+        ...
+
+
 class Clocked(Protocol):
     """What has a clock running, or has none."""
 
-    clock: asyncio.Timeout | None
+    clock: Clock | None
 
 
 class PatientClient:

@@ -15,23 +15,54 @@ import asyncio
 
 from headgate.proxy.attempt import Ahead, Attempt, CallPath
 from headgate.proxy.connection import CallFailedError, TurnedAwayError
+from headgate.proxy.direct import Begin, Direct, begin_nothing
 from headgate.proxy.flights import Flight, Flights, Key, Result, key_of
 
 
-def coalesced(flights: Flights, inner: CallPath, writes: CallPath | None = None) -> CallPath:
-    """Let identical reads share one call through `inner`, parted by what goes through `writes`."""
-    return _Coalesced(flights, inner, writes or inner).call
+class Coalesced:
+    """Lets identical reads share one call through `inner`, parted by what goes through `writes`."""
 
-
-class _Coalesced:
-    def __init__(self, flights: Flights, inner: CallPath, writes: CallPath) -> None:
+    def __init__(
+        self, flights: Flights, inner: CallPath, writes: CallPath | None = None, begin: Begin = begin_nothing
+    ) -> None:
+        """`begin` has a read set out through `inner` that need not wait."""
         self._flights = flights
         self._inner = inner
-        self._writes = writes
+        self._writes = writes or inner
+        self._begin = begin
+
+    def begin(self, direct: Direct) -> bool:
+        """Have a read set out that is like none in flight and need not wait for anything; whether it has."""
+        attempt = direct.attempt
+        key = key_of(attempt)
+        if key is None or attempt.ahead is not None or self._flights.find(key) is not None:
+            return False
+        direct.tell(self._told)
+        if not self._begin(direct):
+            direct.untell()
+            return False
+        direct.flight = key, self._flights.open(key, attempt)
+        return True
+
+    def _told(self, direct: Direct) -> None:
+        if direct.flight is None:
+            return
+        key, flight = direct.flight
+        if direct.state == "answered":
+            self._answered(key, flight, direct.answer)
+        elif direct.state == "called off":
+            self._leave(key, flight)
+        elif direct.failure is not None:
+            self._flights.close(key, flight)
+            flight.land(direct.failure)
 
     async def call(self, attempt: Attempt) -> Result:
+        """Have a call made, or wait for the answer of one like it."""
         if attempt.tool.kind == "write":
             return await self._write(attempt)
+        if attempt.first is not None and attempt.first.flight is not None:
+            attempt.first.take_up()
+            return await self._lead(*attempt.first.flight, attempt)
         key = key_of(attempt)
         if key is None:
             return await self._inner(attempt)
@@ -62,10 +93,13 @@ class _Coalesced:
         except BaseException:
             self._leave(key, flight)
             raise
+        self._answered(key, flight, answer)
+        return answer
+
+    def _answered(self, key: Key, flight: Flight, answer: Result) -> None:
         self._flights.ended(key, flight)
         if flight.followers:
             flight.land(answer)
-        return answer
 
     async def _follow(self, key: Key, flight: Flight, attempt: Attempt) -> Result:
         loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from headgate.tools.rules import ToolClass
 
 if TYPE_CHECKING:
     from headgate.proxy.client import Client
+    from headgate.proxy.direct import Direct
 
 MAX_ANSWER = 8_000_000
 """Bytes of one message of an upstream, decompressed, unless the operator says otherwise. More is not taken in."""
@@ -130,6 +131,10 @@ class Connection(Protocol):
             TakenBackError: Instead of CancelledError, where the upstream has seen and will see nothing of the call.
 
         """
+        ...
+
+    def begin(self, direct: "Direct") -> bool:
+        """Send a call whose answer goes to `direct`, if that needs no waiting; whether it has been sent."""
         ...
 
     async def closed(self) -> str:

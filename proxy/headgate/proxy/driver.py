@@ -7,12 +7,14 @@ go out before all has ended.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError
+from headgate.proxy.direct import Begin, Direct, begin_nothing
 from headgate.tools.filling import CheckArguments
 from headgate.tools.keys import item_key
 from headgate.tools.outcome import Answer, Failure, Outcome
@@ -38,13 +40,16 @@ class Driver:
         """Told whenever calls have ended."""
         self.client: Client | None = None
         """Whom the upstreams of its calls may ask and tell something."""
+        self.begin: Begin = begin_nothing
+        """Has a read set out that need not wait for anything; whether it has."""
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
         self._reads = Capacity(read_concurrency)
         groups = plan.batch.groups
         self._groups = {label: Capacity(group.concurrency) for label, group in groups.items()} if groups else {}
-        self._tasks: dict[_Key, asyncio.Task[None]] = {}
+        self._under_way: dict[_Key, asyncio.Task[None] | Direct] = {}
+        """What each call that has not ended can be cancelled by."""
         self._queued: dict[_Key, Attempt] = {}
         """The writes under way, until the batch is over."""
         self._waiters: list[asyncio.Future[None]] = []
@@ -108,19 +113,40 @@ class Driver:
         queued, self._queued = self._queued, {}
         for (index, item), attempt in queued.items():
             if not attempt.sent and self._schedule.in_flight(index):
-                self._tasks[index, item].cancel()
+                self._under_way[index, item].cancel()
                 self._act(self._schedule.handle(Ended(index, why, item=item), self._loop.time()))
 
     def _act(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
                 case Start(index, arguments, item):
-                    attempt = self._attempt(index, arguments, item)
-                    if self.plan.steps[index].kind == "write":
-                        self._queued[index, item] = attempt
-                    self._tasks[index, item] = self._group.create_task(self._send((index, item), attempt))
+                    self._start((index, item), self._attempt(index, arguments, item))
                 case Cancel(index, item):
-                    self._tasks[index, item].cancel()
+                    self._under_way[index, item].cancel()
+
+    def _start(self, key: _Key, attempt: Attempt) -> None:
+        """Have a call go out at once if nothing is in its way; else a task sees to it."""
+        if attempt.tool.kind == "read":
+            direct = Direct(attempt, partial(self._told, key))
+            if self.begin(direct):
+                self._under_way[key] = direct
+                return
+        else:
+            self._queued[key] = attempt
+        self._under_way[key] = self._group.create_task(self._send(key, attempt))
+
+    def _told(self, key: _Key, direct: Direct) -> None:
+        """Take note of the end of a read that went out at once, or have a task go on with it."""
+        if direct.state == "called off":
+            return
+        attempt = direct.attempt
+        if direct.state == "unsettled":
+            attempt.first = direct
+            task = self._under_way[key] = self._group.create_task(self._send(key, attempt))
+            task.add_done_callback(direct.leave)
+            return
+        failure = direct.failure
+        self._end(key, attempt, self._read(attempt, direct.answer) if failure is None else failure.failure("read"))
 
     def _note_progress(self) -> None:
         if self._schedule.done and self.ended_at is None:
@@ -158,6 +184,10 @@ class Driver:
     async def _send(self, key: _Key, attempt: Attempt) -> None:
         result = await self._result_of(attempt)
         self._queued.pop(key, None)
+        self._end(key, attempt, result)
+
+    def _end(self, key: _Key, attempt: Attempt, result: Answer | Failure) -> None:
+        self._under_way.pop(key, None)
         index, item = key
         self._handle(
             Ended(
@@ -186,8 +216,21 @@ class Driver:
             return broken.failure(attempt.tool.kind)
         except Exception:
             logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
-            broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
-            return broken.failure(attempt.tool.kind)
+            return _broken(attempt)
+
+    @staticmethod
+    def _read(attempt: Attempt, answer: Mapping[str, Any]) -> Answer | Failure:
+        try:
+            return read_result(answer)
+        except Exception:
+            logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
+            return _broken(attempt)
+
+
+def _broken(attempt: Attempt) -> Failure:
+    """What is told of a call over which headgate itself has stumbled."""
+    broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
+    return broken.failure(attempt.tool.kind)
 
 
 def _release(waiter: asyncio.Future[None]) -> None:

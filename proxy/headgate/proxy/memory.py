@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening
+from headgate.proxy.direct import Direct
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Takes a call's arguments, gives a `tools/call` result.
@@ -48,6 +50,7 @@ class _MemoryConnection:
         self._upstream = upstream
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._under_way: set[asyncio.Timeout] = set()
+        self._tasks: set[asyncio.Task[Mapping[str, Any]]] = set()
 
     def end(self, reason: str) -> None:
         if not self._ended.done():
@@ -88,5 +91,37 @@ class _MemoryConnection:
             closed = "the upstream closed the connection"
             raise CallFailedError("UPSTREAM_ERROR", closed, sent=True, transient=True) from broken
 
+    def begin(self, direct: Direct) -> bool:
+        if self._ended.done():
+            return False
+        tool, arguments = direct.attempt.tool, direct.attempt.arguments
+        task = asyncio.get_running_loop().create_task(self.call_tool(tool.name, arguments))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._land, direct))
+        direct.carried(partial(_call_off, task), _as_it_is)
+        return True
+
+    def _land(self, direct: Direct, task: asyncio.Task[Mapping[str, Any]]) -> None:
+        self._tasks.discard(task)
+        if direct.done():
+            return
+        failed = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if failed is None:
+            direct.set_result(task.result())
+        elif isinstance(failed, Exception):
+            direct.set_exception(failed)
+        else:
+            gone = CallFailedError("UPSTREAM_ERROR", "the upstream's session has ended", sent=True)
+            direct.set_exception(gone)
+
     async def closed(self) -> str:
         return await asyncio.shield(self._ended)
+
+
+def _call_off(task: asyncio.Task[Mapping[str, Any]]) -> bool:
+    task.cancel()
+    return False
+
+
+def _as_it_is(error: Exception) -> CallFailedError:
+    return cast("CallFailedError", error)

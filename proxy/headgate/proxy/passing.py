@@ -10,7 +10,7 @@ from typing import Any, cast
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST
 
-from headgate.proxy.client import Client, PatientClient
+from headgate.proxy.client import Client, Clock, PatientClient
 from headgate.proxy.connection import CallFailedError, Connection
 from headgate.proxy.rounds import to_the_end
 from headgate.proxy.session import SessionConnection
@@ -53,7 +53,7 @@ NOBODY = Nobody()
 
 @dataclass(slots=True)
 class _Clocked:
-    clock: asyncio.Timeout | None
+    clock: Clock | None
 
 
 class Passing:

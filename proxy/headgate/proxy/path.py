@@ -23,33 +23,47 @@ from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.circuit import Probe, no_probe
-from headgate.proxy.coalesce import coalesced
+from headgate.proxy.coalesce import Coalesced
 from headgate.proxy.connection import CallFailedError, TurnedAwayError
+from headgate.proxy.direct import Begin, Direct, begin_nothing
 from headgate.proxy.flights import Flights
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
 
 
-def call_path(limits: Limits, send: CallPath, probe: Probe = no_probe, writes: Writes | None = None) -> CallPath:
+class Path:
+    """Reads go one way and writes another. `begin` has a read set out that need not wait for anything."""
+
+    def __init__(self, reads: CallPath, writes: CallPath, begin: Begin) -> None:
+        """`begin` has a read set out `reads` way."""
+        self._reads = reads
+        self._writes = writes
+        self.begin = begin
+
+    def __call__(self, attempt: Attempt) -> Awaitable[Mapping[str, Any]]:
+        """Have a call made."""
+        return (self._reads if attempt.tool.kind == "read" else self._writes)(attempt)
+
+
+def call_path(
+    limits: Limits,
+    send: CallPath,
+    probe: Probe = no_probe,
+    writes: Writes | None = None,
+    begin: Begin = begin_nothing,
+) -> Path:
     """The way to one upstream, whose connection is behind `send`, and whose health `probe` can find out.
 
-    `writes` writes down what is sent that changes something.
+    `writes` writes down what is sent that changes something. `begin` sends a read over the connection if it can do so
+    without waiting.
     """
-    way = _Way(limits, send, probe).call
+    way = _Way(limits, send, probe, begin)
     if writes is None:
-        inner = coalesced(Flights(), way)
-        return parted(inner, in_turn(limits, inner))
-    inner = coalesced(Flights(), way, _Way(limits, writes.journaled(send, limits.leave_turn), probe).call)
-    return parted(inner, writes.keyed(in_turn(limits, inner)))
-
-
-def parted(reads: CallPath, writes: CallPath) -> CallPath:
-    """Let reads go one way and writes another."""
-
-    def call(attempt: Attempt) -> Awaitable[Mapping[str, Any]]:
-        return (reads if attempt.tool.kind == "read" else writes)(attempt)
-
-    return call
+        inner = Coalesced(Flights(), way.call, begin=way.begin)
+        return Path(inner.call, in_turn(limits, inner.call), inner.begin)
+    written_down = _Way(limits, writes.journaled(send, limits.leave_turn), probe).call
+    inner = Coalesced(Flights(), way.call, written_down, way.begin)
+    return Path(inner.call, writes.keyed(in_turn(limits, inner.call)), inner.begin)
 
 
 def in_turn(limits: Limits, inner: CallPath) -> CallPath:
@@ -68,28 +82,60 @@ def in_turn(limits: Limits, inner: CallPath) -> CallPath:
 class _Way:
     """What stands between a call that has its turn and its connection."""
 
-    def __init__(self, limits: Limits, send: CallPath, probe: Probe) -> None:
+    def __init__(self, limits: Limits, send: CallPath, probe: Probe, begin: Begin = begin_nothing) -> None:
         self._limits = limits
         self._circuit = limits.circuit
         self._circuit.probe = probe
         self._send = send
+        self._begin = begin
+
+    def begin(self, direct: Direct) -> bool:
+        """Have a read set out at once, if there is nothing to wait for; whether it has."""
+        limits, attempt = self._limits, direct.attempt
+        if not self._circuit.breaker.closed or not limits.entered(attempt):
+            return False
+        direct.tell(self._told)
+        if not self._begin(direct):
+            direct.untell()
+            limits.leave(attempt)
+            return False
+        limits.retries.budget.deposit()
+        direct.start_clock()
+        return True
+
+    def _told(self, direct: Direct) -> None:
+        """Do for the end of a read that set out at once what `call` does for the others."""
+        attempt, now = direct.attempt, asyncio.get_running_loop().time()
+        match direct.state:
+            case "answered":
+                self._answered(attempt, now)
+            case "failed":
+                self._circuit.timed_out(attempt, now)
+                direct.failure = _timed_out(attempt)
+            case "called off":
+                pass
+            case _:
+                return
+        self._over(attempt)
 
     async def call(self, attempt: Attempt) -> Mapping[str, Any]:
-        limits, circuit = self._limits, self._circuit
-        if not circuit.breaker.closed:
-            circuit.check()
-        if not limits.entered(attempt):
-            await limits.enter(attempt)
-        limits.retries.budget.deposit()
+        limits, circuit, first = self._limits, self._circuit, attempt.first
         loop = asyncio.get_running_loop()
-        began_at = attempt.started_at = loop.time()
-        clock = asyncio.timeout_at(began_at + attempt.timeout_s)
+        if first is None:
+            if not circuit.breaker.closed:
+                circuit.check()
+            if not limits.entered(attempt):
+                await limits.enter(attempt)
+            limits.retries.budget.deposit()
+            attempt.started_at = loop.time()
+        began_at = loop.time() if attempt.started_at is None else attempt.started_at
+        clock = asyncio.timeout_at(began_at + attempt.timeout_s if first is None else first.when())
         attempt.clock = clock
         seen = False
         try:
             async with clock:
                 while True:
-                    if not circuit.breaker.closed:
+                    if not circuit.breaker.closed and attempt.first is None:
                         await circuit.enter(attempt)
                     try:
                         answer = await self._send(attempt)
@@ -99,9 +145,7 @@ class _Way:
                         await self._prepare_another(attempt, failed)
                         began_at = loop.time()
                     else:
-                        now = loop.time()
-                        circuit.answered(attempt, now)
-                        limits.durations.note(attempt.tool.name, now - began_at)
+                        self._answered(attempt, loop.time(), began_at)
                         return answer
         except TimeoutError:
             if not clock.expired():
@@ -110,9 +154,17 @@ class _Way:
             circuit.timed_out(attempt, loop.time())
             raise _timed_out(attempt) from None
         finally:
-            limits.leave(attempt)
-            if not circuit.breaker.closed:
-                circuit.left(attempt)
+            self._over(attempt)
+
+    def _answered(self, attempt: Attempt, now: float, began_at: float | None = None) -> None:
+        began_at = attempt.started_at if began_at is None else began_at
+        self._circuit.answered(attempt, now)
+        self._limits.durations.note(attempt.tool.name, now - (now if began_at is None else began_at))
+
+    def _over(self, attempt: Attempt) -> None:
+        self._limits.leave(attempt)
+        if not self._circuit.breaker.closed:
+            self._circuit.left(attempt)
 
     async def _prepare_another(self, attempt: Attempt, failed: CallFailedError) -> None:
         """Wait until the call may be made again; where it may not, `failed` is raised."""

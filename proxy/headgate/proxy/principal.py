@@ -8,6 +8,7 @@ from typing import Any
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import TooLateError, enter
 from headgate.proxy.connection import TurnedAwayError
+from headgate.proxy.direct import Begin, Direct, begin_nothing
 from headgate.proxy.pace import Pace, keep_pace
 
 MAX_WAITING = 1_000
@@ -24,6 +25,18 @@ def on_behalf_of(principal: str, paces: tuple[Pace, ...], inner: CallPath) -> Ca
         return await inner(attempt)
 
     return call
+
+
+def begin_on_behalf_of(principal: str, paces: tuple[Pace, ...], inner: Begin) -> Begin:
+    """How reads of `principal` set out that need not wait for anything; where it has a pace, none does."""
+    if paces:
+        return begin_nothing
+
+    def begin(direct: Direct) -> bool:
+        direct.attempt.principal = principal
+        return inner(direct)
+
+    return begin
 
 
 async def _wait(pace: Pace, attempt: Attempt) -> None:

@@ -27,16 +27,19 @@ def requires_input(result: Result) -> bool:
     return result.get("resultType") == "input_required"
 
 
-async def to_the_end(send: Callable[[Mapping[str, Any]], Awaitable[Result]], client: Client) -> Result:
+async def to_the_end(
+    send: Callable[[Mapping[str, Any]], Awaitable[Result]], client: Client, first: Result | None = None
+) -> Result:
     """Send a request until its answer is none that asks for input; `send` takes what goes with it.
 
-    Where `client` makes the rounds itself, or cannot be asked, such an answer is the result.
+    `first` is the first answer, where there is one already. Where `client` makes the rounds itself, or cannot be asked,
+    such an answer is the result.
 
     Raises:
         CallFailedError: There is no result, and why.
 
     """
-    result = await send({})
+    result = await send({}) if first is None else first
     for _ in range(MAX_ROUNDS):
         if not requires_input(result) or client.takes_rounds:
             return result

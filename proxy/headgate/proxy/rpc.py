@@ -7,7 +7,7 @@ the shorter way of `request`: one future each, no task, no validation of what on
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 import orjson
@@ -40,6 +40,14 @@ class LineClosedError(Exception):
         self.sent = sent
 
 
+class Landing(Protocol):
+    """Where an answer goes: a future, or what is like one."""
+
+    def done(self) -> bool: ...  # noqa: D102
+    def set_result(self, result: dict[str, Any], /) -> None: ...  # noqa: D102
+    def set_exception(self, exception: Exception, /) -> None: ...  # noqa: D102
+
+
 class Rpc(Line):
     """One end of a line. `receive` takes what comes in; `write`, to be set, gets what goes out, without newline."""
 
@@ -57,7 +65,7 @@ class Rpc(Line):
         self.answered = 0
         """Answers that somebody waited for."""
 
-    def request(self, method: str, params: Mapping[str, Any]) -> "Request":
+    def request(self, method: str, params: Mapping[str, Any]) -> "AwaitedRequest":
         """Send a request. Await what comes back, or call it off.
 
         Raises:
@@ -67,15 +75,30 @@ class Rpc(Line):
         self._last_id += 1
         return self._request(self._last_id, self._last_id, method, params)
 
+    def begin(self, method: str, params: Mapping[str, Any], landing: Landing) -> "Request":
+        """Send a request whose answer, or what comes instead, goes to `landing`.
+
+        Raises:
+            LineClosedError: Nothing was sent.
+
+        """
+        self._last_id += 1
+        slip = self._written(self._last_id, method, params)
+        request = self._pending[self._last_id] = Request(self, self._last_id, slip, landing)
+        return request
+
     def _request(
         self, key: RequestId, identity: RequestId, method: str, params: Mapping[str, Any], *, is_call: bool = True
-    ) -> "Request":
-        if self._closed.done():
-            raise LineClosedError(self._closed.result(), sent=False)
-        slip = self.write(encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
-        request = Request(self, identity, slip, self._loop.create_future(), is_call=is_call)
+    ) -> "AwaitedRequest":
+        slip = self._written(identity, method, params)
+        request = AwaitedRequest(self, identity, slip, self._loop.create_future(), is_call=is_call)
         self._pending[key] = request
         return request
+
+    def _written(self, identity: RequestId, method: str, params: Mapping[str, Any]) -> Slip | None:
+        if self._closed.done():
+            raise LineClosedError(self._closed.result(), sent=False)
+        return self.write(encoded({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}))
 
     def forget(self, identity: RequestId) -> None:
         """Expect no answer to a request any longer; one that comes is ignored."""
@@ -109,8 +132,8 @@ class Rpc(Line):
     def fail(self, identity: RequestId, failure: CallFailedError) -> None:
         """End one request: what carries the line knows that its answer will not come."""
         request = self._pending.pop(coerce_request_id(identity), None)
-        if request is not None and not request.future.done():
-            request.future.set_exception(failure)
+        if request is not None and not request.landing.done():
+            request.landing.set_exception(failure)
 
     def lose(self, line: TooLong) -> None:
         """Take in that a message was too long to be kept: it fails the request that it answers, if that can be told."""
@@ -120,12 +143,12 @@ class Rpc(Line):
     def _too_large(self, head: bytes, tail: bytes, why: str) -> None:
         found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
         request = None if found is None else self._take_pending(orjson.loads(found[1]))
-        if request is None or request.future.done():
+        if request is None or request.landing.done():
             self.ignored += 1
             self.noise(head)
             return
         message = f"its answer is too large: {why}"
-        request.future.set_exception(CallFailedError("RESULT_TOO_LARGE", message, sent=True))
+        request.landing.set_exception(CallFailedError("RESULT_TOO_LARGE", message, sent=True))
 
     def close(self, reason: str) -> None:
         """End every request that waits for an answer, and let `run` return."""
@@ -134,8 +157,8 @@ class Rpc(Line):
         self._closed.set_result(reason)
         pending, self._pending = self._pending, {}
         for request in pending.values():
-            if not request.future.done():
-                request.future.set_exception(LineClosedError(reason, sent=request.sent))
+            if not request.landing.done():
+                request.landing.set_exception(LineClosedError(reason, sent=request.sent))
 
     def awaits(self, read_to: int) -> bool:
         """Whether a call is awaited that the peer has read, if it has read so many bytes of what was written."""
@@ -143,15 +166,15 @@ class Rpc(Line):
 
     def _settle(self, message: dict[str, Any]) -> None:
         request = self._take_pending(message.get("id"))
-        if request is None or request.future.done():
+        if request is None or request.landing.done():
             self.ignored += 1
             return
         result = message.get("result")
         self.answered += 1
         if isinstance(result, dict):
-            request.future.set_result(cast("dict[str, Any]", result))
+            request.landing.set_result(cast("dict[str, Any]", result))
         else:
-            request.future.set_exception(error_of(message.get("error")))
+            request.landing.set_exception(error_of(message.get("error")))
 
     def _take_pending(self, given: object) -> "Request | None":
         if type(given) is int:
@@ -180,7 +203,7 @@ class Rpc(Line):
         except TimeoutError:
             raise MCPError(REQUEST_TIMEOUT, f"no answer to {method} in {options.get('timeout')} s") from None
 
-    def _chosen(self, identity: RequestId | None, method: str, params: Mapping[str, Any]) -> "Request":
+    def _chosen(self, identity: RequestId | None, method: str, params: Mapping[str, Any]) -> "AwaitedRequest":
         if identity is None:
             self._last_id += 1
             identity = self._last_id
@@ -198,16 +221,16 @@ class Rpc(Line):
 class Request:
     """A request that is on its way."""
 
-    __slots__ = ("_is_call", "_rpc", "_slip", "future", "identity")
+    __slots__ = ("_is_call", "_rpc", "_slip", "identity", "landing")
 
     def __init__(
-        self, rpc: Rpc, identity: RequestId, slip: Slip | None, future: asyncio.Future[dict[str, Any]], *, is_call: bool
+        self, rpc: Rpc, identity: RequestId, slip: Slip | None, landing: Landing, *, is_call: bool = True
     ) -> None:
         """`is_call` is false for what is not a call, and may be waited for for ever."""
         self._rpc = rpc
         self.identity = identity
         self._slip = slip
-        self.future = future
+        self.landing = landing
         self._is_call = is_call
 
     @property
@@ -224,6 +247,31 @@ class Request:
         """Keep it from the peer for good, if none of it has been sent; whether that is so."""
         return self._slip is not None and self._rpc.take_back(self._slip)
 
+    def abandon(self, *, cancel: bool = True) -> bool:
+        """Expect no answer any longer; whether the peer has seen nothing of the request, and never will.
+
+        Where it may have, it is told to cancel it, unless `cancel` is false.
+        """
+        self._rpc.forget(self.identity)
+        if self.take_back():
+            return True
+        if cancel:
+            self._rpc.tell("notifications/cancelled", {"requestId": self.identity})
+        return False
+
+
+class AwaitedRequest(Request):
+    """A request whose answer is waited for."""
+
+    __slots__ = ("_future",)
+
+    def __init__(
+        self, rpc: Rpc, identity: RequestId, slip: Slip | None, future: asyncio.Future[dict[str, Any]], *, is_call: bool
+    ) -> None:
+        """The answer lands in `future`."""
+        super().__init__(rpc, identity, slip, future, is_call=is_call)
+        self._future = future
+
     async def answer(self, *, cancel: bool = True) -> dict[str, Any]:
         """Wait for the result. Abandoned, the peer is told to cancel it, unless `cancel` is false.
 
@@ -235,13 +283,10 @@ class Request:
 
         """
         try:
-            return await self.future
+            return await self._future
         except asyncio.CancelledError:
-            self._rpc.forget(self.identity)
-            if self.take_back():
+            if self.abandon(cancel=cancel):
                 raise TakenBackError from None
-            if cancel:
-                self._rpc.tell("notifications/cancelled", {"requestId": self.identity})
             raise
 
 

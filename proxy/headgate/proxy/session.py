@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
 import anyio
@@ -18,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from headgate.proxy.attempt import Attempt
-from headgate.proxy.client import Client
+from headgate.proxy.client import Client, PatientClient
 from headgate.proxy.client_session import Session
 from headgate.proxy.connection import (
     AnsweredWithErrorError,
@@ -28,6 +29,7 @@ from headgate.proxy.connection import (
     TakenBackError,
     UnavailableError,
 )
+from headgate.proxy.direct import Direct
 from headgate.proxy.news import listen_for_changes, listen_for_updates
 from headgate.proxy.redact import redacted
 from headgate.proxy.rpc import LineClosedError
@@ -57,6 +59,10 @@ class Send(Protocol):
         ...
 
 
+SendDirect = Callable[[str, Mapping[str, Any], Direct], bool]
+"""Sends a request whose answer goes to the one that it belongs to; whether that was possible."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionConnection:
     """A Connection over an MCP session that has been negotiated."""
@@ -69,6 +75,8 @@ class SessionConnection:
     """What must not be shown, should the upstream's own words hold it."""
     session: "Session | None" = None
     """What there is to the session beside requests and answers; `None` where there is nothing."""
+    send_direct: "SendDirect | None" = None
+    """Sends a request without waiting, where its carrier can."""
 
     async def call_tool(
         self,
@@ -90,6 +98,27 @@ class SessionConnection:
         """Send a call, with the input that was required, that has somebody whom to ask and tell something."""
         params = {"name": attempt.tool.name, "arguments": attempt.arguments, **(attempt.input or {}), **input_}
         return await self.request("tools/call", params, client, meta=attempt.meta, headers=attempt.headers)
+
+    def begin(self, direct: Direct) -> bool:
+        """Send a call without waiting for its answer; whether that was possible."""
+        attempt, send = direct.attempt, self.send_direct
+        if send is None:
+            return False
+        params: dict[str, Any] = {"name": attempt.tool.name, "arguments": attempt.arguments}
+        if attempt.client is None or self.session is None:
+            if self.meta is not None:
+                params["_meta"] = self.meta
+            return send("tools/call", params, direct)
+        client, traffic = PatientClient(attempt.client, attempt), self.session.traffic
+        token = traffic.enter(client)
+        shown = meta_for(client, self.meta, token)
+        if shown:
+            params["_meta"] = shown
+        if not send("tools/call", params, direct):
+            traffic.leave(token)
+            return False
+        direct.clear_away(partial(traffic.leave, token))
+        return True
 
     async def request(
         self,

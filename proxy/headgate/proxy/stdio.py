@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from mcp.shared.exceptions import MCPError
 
 from headgate.proxy.child import MAX_LINE, MAX_UNREAD, Child, started
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening, SessionGoneError
+from headgate.proxy.direct import Direct
 from headgate.proxy.noise import Noise
 from headgate.proxy.recall import RECALL
 from headgate.proxy.redact import secrets_in, secrets_in_args
@@ -30,7 +31,7 @@ def stdio_opener(target: StdioTarget, max_line: int = MAX_LINE) -> Open:
             line = _Line(rpc, child, secrets)
             try:
                 async with negotiated(rpc, opening, secrets, known) as (session, meta):
-                    yield SessionConnection(line.send, rpc.closed, meta, secrets, session)
+                    yield SessionConnection(line.send, rpc.closed, meta, secrets, session, line.begin)
             finally:
                 rpc.close("headgate has closed the session")
 
@@ -59,7 +60,24 @@ class _Line:
             if recall is not None:
                 recall.take_back = request.take_back
             return await request.answer()
-        except LineClosedError as closed:
-            raise line_closed(closed) from None
-        except MCPError as error:
-            raise answered_with_error(error, self._secrets) from None
+        except (LineClosedError, MCPError) as error:
+            raise self._explained(error) from None
+
+    def begin(self, method: str, params: Mapping[str, Any], direct: Direct) -> bool:
+        """Send a request without waiting for its answer; whether that was possible."""
+        if not self._child.listens or self._child.unread > MAX_UNREAD:
+            return False
+        try:
+            request = self._rpc.begin(method, params, direct)
+        except LineClosedError:
+            return False
+        direct.carried(request.abandon, self._explained)
+        return True
+
+    def _explained(self, error: Exception) -> CallFailedError:
+        """What a caller is told of what came instead of an answer."""
+        if isinstance(error, LineClosedError):
+            return line_closed(error)
+        if isinstance(error, MCPError):
+            return answered_with_error(error, self._secrets)
+        return cast("CallFailedError", error)

@@ -49,14 +49,23 @@ class Traffic:
 
     async def under_way(self, client: Client, sending: Callable[[int], Awaitable[Result]]) -> Result:
         """Send a request on behalf of `client`: `sending` takes the token that progress of it is told under."""
-        self._last_token = token = self._last_token + 1
-        self._under_way[token] = client
+        token = self.enter(client)
         before = CLIENT.set(client)
         try:
             return await sending(token)
         finally:
             CLIENT.reset(before)
-            del self._under_way[token]
+            self.leave(token)
+
+    def enter(self, client: Client) -> int:
+        """A request of `client` is under way; the token that progress of it is told under. `leave` ends that."""
+        self._last_token += 1
+        self._under_way[self._last_token] = client
+        return self._last_token
+
+    def leave(self, token: int) -> None:
+        """The request of that token is over."""
+        del self._under_way[token]
 
     def tapped(self, dispatcher: Dispatcher[TransportContext]) -> Dispatcher[TransportContext]:
         """`dispatcher`, with what is for clients taken out of what it serves."""

@@ -6,6 +6,7 @@ Callers never open anything: they wait for a replica's owner, each with a clock 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
@@ -18,6 +19,7 @@ from headgate.proxy.connection import (
     TakenBackError,
     UnavailableError,
 )
+from headgate.proxy.direct import Begin, Direct
 from headgate.proxy.examine import examine
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.limits import Limits
@@ -75,7 +77,9 @@ class Upstream:
         self.rules = rules
         self._limits = Limits(rules, name)
         self.durations = self._limits.durations
-        self.call: CallPath = call_path(self._limits, self._send, self._probe, writes)
+        way = call_path(self._limits, self._send, self._probe, writes, self._begin)
+        self.call: CallPath = way
+        self.begin: Begin = way.begin
         self.calls = 0
         """Calls on their way, those that wait for a turn or a permit too; counted by whoever makes them."""
         self._replicas = self._replicas_of(open_session, rules.replicas)
@@ -90,6 +94,10 @@ class Upstream:
         self._known = asyncio.Event()
         self._verdict = asyncio.Event()
         """Set unless the next thing that a replica does decides whether there is one for calls."""
+
+    def call_ended(self) -> None:
+        """Count a call less."""
+        self.calls -= 1
 
     @property
     def state(self) -> UpstreamState:
@@ -207,7 +215,8 @@ class Upstream:
 
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
-        replica, connection = self._least_busy() or await self._ready()
+        over = None if attempt.first is None else attempt.first.over
+        replica, connection = over or self._least_busy() or await self._ready()
         try:
             return await self._send_to(replica, connection, attempt)
         except SessionGoneError as gone:
@@ -227,6 +236,25 @@ class Upstream:
             raise asyncio.CancelledError from None
         finally:
             replica.in_flight -= 1
+
+    def _begin(self, direct: Direct) -> bool:
+        """Send a call that is its tool and its arguments without waiting, if there is a session that can."""
+        attempt = direct.attempt
+        if attempt.meta is not None or attempt.headers is not None or attempt.input is not None:
+            return False
+        over = self._least_busy()
+        if over is None or not over[1].begin(direct):
+            return False
+        direct.over = over
+        over[0].in_flight += 1
+        direct.clear_away(partial(self._clear, direct))
+        return True
+
+    def _clear(self, direct: Direct) -> None:
+        if direct.over is not None:
+            direct.over[0].in_flight -= 1
+        if direct.state == "answered":
+            self.passing.noted(direct.answer)
 
     async def _connected(self) -> Connection:
         return (await self._ready())[1]
@@ -251,9 +279,13 @@ class Upstream:
 
 
 async def _sent_over(connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
+    direct, attempt.first = attempt.first, None
+    first = None if direct is None else direct.result()
     if attempt.client is not None and isinstance(connection, SessionConnection):
         client = PatientClient(attempt.client, attempt)
-        return await to_the_end(lambda more: connection.call_for(client, attempt, more), client)
+        return await to_the_end(lambda more: connection.call_for(client, attempt, more), client, first)
+    if first is not None:
+        return first
     if attempt.meta is None and attempt.headers is None:
         return await connection.call_tool(attempt.tool.name, attempt.arguments)
     return await connection.call_tool(attempt.tool.name, attempt.arguments, meta=attempt.meta, headers=attempt.headers)

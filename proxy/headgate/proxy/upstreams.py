@@ -9,6 +9,7 @@ from typing import Any
 from headgate.proxy.arguments import ArgumentChecker
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
+from headgate.proxy.direct import Direct
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.pins import Pins
@@ -122,6 +123,16 @@ class Upstreams:
             return await upstream.call(attempt)
         finally:
             upstream.calls -= 1
+
+    def begin(self, direct: Direct) -> bool:
+        """Have a read set out to its tool's upstream, if it need not wait for anything; whether it has."""
+        tool = direct.attempt.tool
+        upstream = self._upstreams.get(tool.upstream) if tool.denied is None else None
+        if upstream is None or not upstream.begin(direct):
+            return False
+        upstream.calls += 1
+        direct.clear_away(upstream.call_ended)
+        return True
 
     def passings(self) -> tuple[Passing, ...]:
         """The ways of everything but calls, in the order of the settings."""

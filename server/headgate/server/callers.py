@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headgate.proxy.attempt import CallPath
+from headgate.proxy.direct import Begin
 from headgate.proxy.pace import Pace
-from headgate.proxy.principal import on_behalf_of
+from headgate.proxy.principal import begin_on_behalf_of, on_behalf_of
 from headgate.server.settings.serve import Allowed, TenantSettings
 from headgate.tools.catalogue import Catalogue
 from headgate.tools.names import matches
@@ -52,6 +53,10 @@ class Caller:
     def path(self, inner: CallPath) -> CallPath:
         """The way of the caller's calls: they keep to its own rate, and are told apart from everybody else's."""
         return on_behalf_of(self.principal, self._pace, inner) if self.principal else inner
+
+    def begin(self, inner: Begin) -> Begin:
+        """How those of the caller's reads set out that need not wait for anything."""
+        return begin_on_behalf_of(self.principal, self._pace, inner) if self.principal else inner
 
 
 OPERATOR = Caller("")

@@ -101,6 +101,7 @@ class Gate:
             plan = await approved(plan, approve, every_write=self.settings.headgate.confirm_writes)
         path = caller.path(self._upstreams.call)
         driver = Driver(plan, self._upstreams.check_arguments, path, self.settings.headgate.read_concurrency)
+        driver.begin = caller.begin(self._upstreams.begin)
         driver.client = client
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
@@ -109,7 +110,6 @@ class Gate:
         self._kept.keep(batch_id, driver, caller.principal)
         self._books.open(batch_id, driver, caller.principal)
         try:
-            await asyncio.sleep(0)  # the calls go out; what there is to prepare is prepared while they are on their way
             await driver.wait(None if to_the_end else self._reply_due_in(plan.batch))
         except asyncio.CancelledError:
             driver.cancel()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.direct import Direct
 from headgate.proxy.endpoints.address import Base
 from headgate.proxy.endpoints.answer import result_of
 from headgate.proxy.endpoints.client import Client, client_for
@@ -121,6 +122,11 @@ class EndpointsConnection:
             raise CallFailedError("INVALID_ARGUMENTS", str(wrong), sent=False) from None
         response = await self.client.send(request, headers)
         return result_of(endpoint, response, self.secrets, time.time())
+
+    def begin(self, direct: Direct) -> bool:
+        """Have a task see to it: a request over HTTP waits for much."""
+        del direct
+        return False
 
     async def closed(self) -> str:
         """Wait for ever: what there is to break belongs to single calls."""
