@@ -7,15 +7,17 @@ is done, from the weight of the schema and the size of the arguments; where it w
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
 from headgate.tools.catalogue import Tool
 from headgate.tools.depth import depth_of
 from headgate.tools.extent import MAX_NODES, extent_of
-from headgate.tools.known import Place
 from headgate.tools.schema import Weight, harm_in, weigh
+
+if TYPE_CHECKING:
+    from headgate.tools.known import Place
 
 MAX_NAMED = 3
 """Faults that a message names."""
@@ -52,7 +54,7 @@ class ArgumentChecker:
         """
         return self.check_known(tool, arguments, ())
 
-    def check_known(self, tool: Tool, arguments: Mapping[str, Any], unknown: Collection[Place]) -> str | None:
+    def check_known(self, tool: Tool, arguments: Mapping[str, Any], unknown: "Collection[Place]") -> str | None:
         """What will be wrong with `arguments` whatever comes to stand at the places `unknown`, at which is `None`."""
         judge = self._judge_of(tool)
         try:
@@ -125,7 +127,7 @@ def _told(tool: Tool, errors: Iterable["jsonschema_rs.ValidationError"]) -> str:
     return f"{_not_taken(tool)}: {'; '.join(faults)}"
 
 
-def _holds(error: "jsonschema_rs.ValidationError", unknown: Collection[Place]) -> bool:
+def _holds(error: "jsonschema_rs.ValidationError", unknown: "Collection[Place]") -> bool:
     """Whether `error` stays one whatever stands at the places `unknown`."""
     place = tuple(error.instance_path)
     if any(place[: len(other)] == other for other in unknown):

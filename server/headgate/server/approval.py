@@ -1,12 +1,13 @@
 """Asking a person before a write: who asks is given from outside, what follows from the answer is here."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.proxy.connection import CallFailedError
 from headgate.tools.catalogue import Tool
-from headgate.tools.confirm import asked_of, denied, question, writes_to_confirm
-from headgate.tools.plan import Plan
+
+if TYPE_CHECKING:
+    from headgate.tools.plan import Plan
 
 Verdict = Literal["allowed", "declined", "unanswered", "unable"]
 """`unable`: there is nobody who could be asked."""
@@ -21,8 +22,10 @@ _WHY: Mapping[Verdict, str] = {
 }
 
 
-async def approved(plan: Plan, approve: Approve | None, *, every_write: bool) -> Plan:
+async def approved(plan: "Plan", approve: Approve | None, *, every_write: bool) -> "Plan":
     """`plan` after a person has been asked about the writes in it that need it; denied are those not allowed."""
+    from headgate.tools.confirm import asked_of, denied, question, writes_to_confirm  # noqa: PLC0415 - few are asked
+
     writes = writes_to_confirm(plan, every_write=every_write)
     if not writes:
         return plan
@@ -39,6 +42,8 @@ async def approve_call(tool: Tool, arguments: Mapping[str, Any], approve: Approv
     """
     if tool.kind == "read" or not (every_write or tool.rules.confirm):
         return
+    from headgate.tools.confirm import question  # noqa: PLC0415 - few are asked
+
     verdict = "unable" if approve is None else await approve(question([("", tool.qualified, arguments)]))
     if verdict != "allowed":
         raise CallFailedError("DENIED", _WHY[verdict], sent=False)

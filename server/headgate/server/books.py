@@ -9,7 +9,7 @@ from itertools import islice
 
 from headgate.proxy.driver import Driver
 from headgate.server.batches import KeptBatches
-from headgate.server.log import log_batch
+from headgate.server.summary import log_batch
 from headgate.server.switch import Switch
 
 LATER_S = 0.05

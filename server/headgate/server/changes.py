@@ -68,7 +68,7 @@ class Changes:
             self._passed.desk.close()
 
     def _tools_changed(self) -> None:
-        if self._gate.settings.headgate.expose == "batch" and not self._gate.recipes:
+        if self._gate.settings.headgate.expose == "batch" and not self._gate.settings.recipes:
             return  # no tool that is listed depends on an upstream
         self._changed.add("notifications/tools/list_changed")
         self._news.set()

@@ -2,45 +2,37 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError
-from headgate.proxy.driver import Driver
 from headgate.proxy.outlasting import Outlasting
 from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.prefetch import Prefetch, Prefetched
 from headgate.proxy.upstream import UpstreamState
 from headgate.proxy.upstreams import Upstreams
-from headgate.server.approval import Approve, approve_call, approved
-from headgate.server.batches import BatchRun, KeptBatches, new_batch_id, reply_of, result_page
-from headgate.server.books import Books
+from headgate.server.approval import Approve, approve_call
 from headgate.server.callers import OPERATOR, Caller
 from headgate.server.log import log_prefetched
 from headgate.server.openers import opener_of, same_way
-from headgate.server.recipes import Recipes
 from headgate.server.settings import Settings
-from headgate.server.switch import Switch
-from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, NotFound, Tool
 from headgate.tools.coerce import request_of
-from headgate.tools.dry_run import dry_run
-from headgate.tools.outcome import Failure
-from headgate.tools.page import Page
-from headgate.tools.plan import Plan, make_plan, writes_in
-from headgate.tools.refusal import Refusal
-from headgate.tools.reply import refused
-from headgate.tools.splice import splice
+
+if TYPE_CHECKING:
+    from headgate.server.batches import BatchRun
+    from headgate.server.recipes import Recipes
+    from headgate.server.runs import Progress, Runs
+    from headgate.server.switch import Switch
+    from headgate.tools.outcome import Failure
+    from headgate.tools.page import Page
 
 FIRST_OPENING_S = 5.0
 """How long a request waits, right after the start, for upstreams of which nothing is known yet."""
 DRAIN_S = 5.0
 """How long writes in flight may still take when the gate closes."""
-
-Progress = Callable[[int, int], None]
-"""Told how many calls have ended, of how many."""
 
 
 class Gate:
@@ -49,13 +41,10 @@ class Gate:
     def __init__(self, settings: Settings, upstreams: Upstreams, tasks: asyncio.TaskGroup) -> None:
         """Upstreams are being opened by others; batches run as tasks of `tasks`."""
         self.settings = settings
-        self.recipes = Recipes(settings.recipes)
         self._upstreams = upstreams
         self._tasks = tasks
-        self._kept = KeptBatches()
+        self._loaded: Runs | None = None
         self._writes = Outlasting(tasks)
-        self.switch = Switch(settings.headgate.parallel)
-        self._books = Books(self._kept, self.switch)
         self._prefetch = Prefetch(settings.prefetch, upstreams, tasks)
         self._opened_at = asyncio.get_running_loop().time()
         self.confirms = self._asks()
@@ -77,13 +66,13 @@ class Gate:
         request: object,
         *,
         reads_only: bool = False,
-        on_progress: Progress | None = None,
+        on_progress: "Progress | None" = None,
         approve: Approve | None = None,
-        faults: Mapping[str, Failure] | None = None,
+        faults: "Mapping[str, Failure] | None" = None,
         to_the_end: bool = False,
         caller: Caller = OPERATOR,
         client: Client | None = None,
-    ) -> BatchRun:
+    ) -> "BatchRun":
         """Run a request, or a batch that is one already, until it has ended or its reply has to go out.
 
         What is unfinished then goes on; with `to_the_end` the reply waits for it. A person is asked first where a write
@@ -92,37 +81,35 @@ class Gate:
 
         Cancelled, it starts nothing more; writes in flight go on to their end.
         """
-        plan = await self._planned(request, caller, reads_only=reads_only)
-        if isinstance(plan, Refusal) or plan.batch.dry_run:
-            return self._not_run(plan)
-        if faults:
-            plan = plan.faulted(faults)
-        if self.confirms:
-            plan = await approved(plan, approve, every_write=self.settings.headgate.confirm_writes)
-        path = caller.path(self._upstreams.call)
-        driver = Driver(plan, self._upstreams.check_arguments, path, self.settings.headgate.read_concurrency)
-        driver.begin = caller.begin(self._upstreams.begin)
-        driver.client = client
-        if on_progress is not None:
-            driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
-        batch_id = new_batch_id()
-        driver.start(self._tasks)
-        self._kept.keep(batch_id, driver, caller.principal)
-        self._books.open(batch_id, driver, caller.principal)
-        try:
-            await driver.wait(None if to_the_end else self._reply_due_in(plan.batch))
-        except asyncio.CancelledError:
-            driver.cancel()
-            self._books.open(batch_id, driver, caller.principal)
-            raise
-        now = asyncio.get_running_loop().time()
-        return BatchRun(batch_id, reply_of(driver, batch_id, now, self.settings.headgate.reply_limit), driver)
+        return await self._runs.run(
+            request,
+            reads_only=reads_only,
+            on_progress=on_progress,
+            approve=approve,
+            faults=faults,
+            to_the_end=to_the_end,
+            caller=caller,
+            client=client,
+        )
 
-    def _not_run(self, plan: Plan | Refusal) -> BatchRun:
-        batch_id = new_batch_id()
-        if isinstance(plan, Refusal):
-            return BatchRun(batch_id, refused(plan, batch_id))
-        return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
+    @property
+    def _runs(self) -> "Runs":
+        if self._loaded is None:
+            # Imported here: no start has to wait for what plans and runs batches.
+            from headgate.server.runs import Runs  # noqa: PLC0415
+
+            self._loaded = Runs(self, self._upstreams, self._tasks)
+        return self._loaded
+
+    @property
+    def recipes(self) -> "Recipes":
+        """The recipes as they stand."""
+        return self._runs.recipes
+
+    @property
+    def switch(self) -> "Switch":
+        """Which way the next batch goes."""
+        return self._runs.switch
 
     async def call(
         self,
@@ -200,9 +187,15 @@ class Gate:
         """The tool of that name, waiting for an upstream that is still being opened for the first time."""
         found = self.catalogue(caller).find(tool)
         if isinstance(found, NotFound):
-            await self._upstreams.settled(self._first_opening_left(), self._opening_for([tool]))
+            await self.know([tool])
             found = self.catalogue(caller).find(tool)
         return found
+
+    async def know(self, tools: Iterable[str]) -> None:
+        """Wait, only right after the start, for the upstreams that could be meant by tools that are not known yet."""
+        unknown = [tool for tool in tools if isinstance(self.catalogue().find(tool), NotFound)]
+        if unknown:
+            await self._upstreams.settled(self._first_opening_left(), self._opening_for(unknown))
 
     def become(self, settings: Settings) -> None:
         """Go by other settings from now on, without dropping a call.
@@ -211,8 +204,7 @@ class Gate:
         reach the upstream are others. The journal stays the one that it is.
         """
         before, self.settings = self.settings.upstreams, settings
-        self.switch.turn(settings.headgate.parallel)
-        self.recipes = Recipes(settings.recipes)
+        self._runs.become(settings)
         self._prefetch.obey(settings.prefetch)
         self._upstreams.become(
             {
@@ -226,17 +218,10 @@ class Gate:
         return self.settings.headgate.confirm_writes or self._upstreams.confirms
 
     def result(
-        self, batch_id: str, call_id: str | None, page: Page, caller: Caller = OPERATOR
+        self, batch_id: str, call_id: str | None, page: "Page", caller: Caller = OPERATOR
     ) -> dict[str, Any] | None:
         """What get_result gives: the whole reply, or a part of one call's data; `None` for an unknown id."""
-        driver = self._kept.find(batch_id, caller.principal)
-        if driver is None:
-            return None
-        limit = self.settings.headgate.reply_limit
-        if call_id is None:
-            return reply_of(driver, batch_id, asyncio.get_running_loop().time(), limit).body
-        found = result_page(driver, call_id, page, limit)
-        return None if found is None else {"batch_id": batch_id, **found}
+        return self._runs.result(batch_id, call_id, page, caller)
 
     def prefetched(self) -> Prefetched:
         """How many of the calls made ahead were of use so far, and how many were not."""
@@ -253,7 +238,7 @@ class Gate:
     def offered(self, caller: Caller = OPERATOR) -> tuple[Tool, ...]:
         """What there is beside headgate's own tools: recipes, and upstreams' tools unless they are for batches only."""
         catalogue = self.catalogue(caller)
-        recipes = self.recipes.tools(catalogue, caller)
+        recipes = self.recipes.tools(catalogue, caller) if self.settings.recipes else ()
         if self.settings.headgate.expose == "batch":
             return recipes
         return recipes + tuple(tool for tool in catalogue.tools if tool.denied is None)
@@ -288,7 +273,7 @@ class Gate:
         """Start nothing more, and let writes in flight end."""
         self._prefetch.close()
         self._writes.call_off()
-        running = self._kept.running()
+        running = [] if self._loaded is None else self._loaded.running()
         for driver in running:
             driver.cancel()
         with contextlib.suppress(TimeoutError):
@@ -299,37 +284,10 @@ class Gate:
 
     def close_books(self) -> None:
         """Log the batches that have ended since the last time, and what prefetching was worth."""
-        self._books.close()
-        if self.switch.parallel is not True:
-            self.switch.tell(f"parallel was {str(self.switch.parallel).lower()}")
+        if self._loaded is not None or self.settings.headgate.parallel is not True:
+            self._runs.close_books()
         if self.settings.prefetch:
             log_prefetched(self.prefetched())
-
-    async def _planned(self, request: object, caller: Caller, *, reads_only: bool) -> Plan | Refusal:
-        settings = self.settings.headgate
-        batch = request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
-        if isinstance(batch, Refusal):
-            return batch
-        if not self._upstreams.all_known:
-            await self._know_tools_of(batch)
-        check, recipes = self._upstreams.check_arguments, self.recipes.of(caller)
-        catalogue = self.catalogue(caller)
-        plan = make_plan(
-            splice(batch, recipes, catalogue, check, max_calls=settings.max_calls) if recipes else batch,
-            catalogue,
-            check,
-            serialize=settings.serialize,
-            one_by_one=not self.switch.draw(),
-        )
-        if isinstance(plan, Plan) and reads_only:
-            return writes_in(plan) or plan
-        return plan
-
-    async def _know_tools_of(self, batch: Batch) -> None:
-        tools = self.recipes.tools_in(batch)
-        unknown = [tool for tool in tools if isinstance(self.catalogue().find(tool), NotFound)]
-        if unknown:
-            await self._upstreams.settled(self._first_opening_left(), self._opening_for(unknown))
 
     def _opening_for(self, tools: list[str]) -> set[str] | None:
         """The upstreams that could be meant by `tools`; `None`, all of them, where a name says nothing of it."""
@@ -338,11 +296,3 @@ class Gate:
 
     def _first_opening_left(self) -> float:
         return max(self._opened_at + FIRST_OPENING_S - asyncio.get_running_loop().time(), 0.0)
-
-    def _reply_due_in(self, batch: Batch) -> float:
-        """Seconds until the reply has to go out.
-
-        At the batch's own timeout everything has ended but the writes in flight, whose outcome comes later.
-        """
-        within = self.settings.headgate.answer_within_s
-        return within if batch.timeout_s is None else min(within, batch.timeout_s)

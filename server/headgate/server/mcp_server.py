@@ -25,7 +25,6 @@ from headgate.server.changes import Changes
 from headgate.server.elicit import Elicitor, InputNeededError, allowed, is_own
 from headgate.server.fit import fitted, is_listable, is_question
 from headgate.server.gate import Gate
-from headgate.server.own_calls import OWN_CALLS, Asking, BadRequestError, OwnCall, recipe_call
 from headgate.server.passing.desk import Desk
 from headgate.server.passing.handlers import COMPLETE, NOT_CACHED, Passed, protocol_error
 from headgate.server.progress import Beat, wants_progress
@@ -90,6 +89,7 @@ class _Front:
         self._desk = desk
         self._elicitor = Elicitor()
         self._own = own_tools()
+        self._own_names = frozenset(tool["name"] for tool in self._own)
         self._listed: dict[str, tuple[Tool, dict[str, Any] | None]] = {}
 
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
@@ -115,10 +115,10 @@ class _Front:
         arguments = params.arguments or {}
         try:
             caller = self._caller_of(ctx)
-            call = self._own_call(params.name, caller)
-            approve = self._approve(ctx, params, again=call is None)
-            if call is not None:
-                return await self._run(ctx, call, arguments, Asking(caller, None, approve))
+            own = self._is_own(params.name, caller)
+            approve = self._approve(ctx, params, again=not own)
+            if own:
+                return await self._run(ctx, params.name, arguments, caller, approve)
 
             async def make(client: Client, required: Mapping[str, Any] | None) -> Mapping[str, Any]:
                 required = None if is_own(params.request_state) else required
@@ -131,8 +131,6 @@ class _Front:
             raise
         except AnsweredWithErrorError as answered:
             raise protocol_error(answered) from None
-        except BadRequestError as bad:
-            return _failed(str(bad))
         except CallFailedError as failed:
             return _failed(f"{failed.code}: {failed}")
         except Exception:
@@ -150,21 +148,32 @@ class _Front:
             return allowed  # the state was sealed for this very request, once it had been allowed
         return self._elicitor.of(ctx, params, self._gate.settings.headgate.answer_within_s)
 
-    async def _run(self, ctx: Context, call: OwnCall, arguments: Mapping[str, Any], asking: Asking) -> dict[str, Any]:
+    async def _run(
+        self, ctx: Context, name: str, arguments: Mapping[str, Any], caller: Caller, approve: Approve | None
+    ) -> dict[str, Any]:
         """Run one of headgate's own tools or a recipe, telling of its progress where that is wanted."""
+        # Imported here: no start has to wait for what answers batches.
+        from headgate.server.own_calls import Asking, BadRequestError, own_call  # noqa: PLC0415
+
+        call = own_call(self._gate, name, caller)
         client = self._desk.batch_client(ctx)
+        asking = Asking(caller, None, approve, client)
         try:
             if not wants_progress(ctx):
-                return await call(self._gate, arguments, replace(asking, client=client))
+                return await call(self._gate, arguments, asking)
             async with Beat(ctx) as beat:
-                return await call(self._gate, arguments, replace(asking, client=client, progress=beat.progress))
+                return await call(self._gate, arguments, replace(asking, progress=beat.progress))
+        except BadRequestError as bad:
+            return _failed(str(bad))
         finally:
             await client.drained()
             client.close()
 
-    def _own_call(self, name: str, caller: Caller) -> OwnCall | None:
-        """What runs the tool of that name, where it is none of an upstream's."""
-        return recipe_call(name) if name in self._gate.recipes.of(caller) else OWN_CALLS.get(name)
+    def _is_own(self, name: str, caller: Caller) -> bool:
+        """Whether the tool of that name is headgate's own or a recipe, and none of an upstream's."""
+        if name in self._own_names:
+            return True
+        return bool(self._gate.settings.recipes) and name in self._gate.recipes.of(caller)
 
     def _definition_of(self, tool: Tool) -> dict[str, Any] | None:
         """The tool's definition under the offered name, with the class that headgate goes by; checked once."""

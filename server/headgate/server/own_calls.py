@@ -10,7 +10,8 @@ from pydantic_core import to_json
 from headgate.proxy.client import Client
 from headgate.server.approval import Approve
 from headgate.server.callers import OPERATOR, Caller
-from headgate.server.gate import Gate, Progress
+from headgate.server.gate import Gate
+from headgate.server.runs import Progress
 from headgate.tools.budget import cut
 from headgate.tools.jsonpath import BadPathError
 from headgate.tools.page import Page
@@ -139,6 +140,11 @@ OWN_CALLS: Mapping[str, OwnCall] = {
     "find_tools": find,
     "get_result": get_result,
 }
+
+
+def own_call(gate: Gate, name: str, caller: Caller) -> OwnCall:
+    """What runs the tool of that name; KeyError where it is neither a recipe of the caller's nor headgate's own."""
+    return recipe_call(name) if name in gate.recipes.of(caller) else OWN_CALLS[name]
 
 
 def _checked(model: type[Model], arguments: Mapping[str, Any]) -> Model:

@@ -14,7 +14,7 @@ async def tell_of_faults(gate: Gate) -> None:
     changed = asyncio.Event()
     unwatch = gate.watch(changed.set)
     try:
-        while gate.recipes:
+        while gate.settings.recipes:
             changed.clear()
             faults = gate.recipes.faults(gate.catalogue()) if gate.all_known else ()
             for fault in faults:

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 OPEN_AFTER_S = 0.05
 """How long upstreams are not opened for a client that says nothing: starting a process keeps everybody waiting."""
+LOAD_AFTER_S = 0.01
+"""How much later what batches need is loaded: the processes are to be on their way by then."""
 
 
 async def serve_stdio(settings: Settings, *, log_json: bool = False) -> None:
@@ -36,8 +38,20 @@ async def _serve_stdin(settings: Settings) -> None:
     asyncio.get_running_loop().call_later(OPEN_AFTER_S, answered.set)
     async with open_gate(settings, after=answered) as gate, stdio_streams(answered.set) as (reading, writing):
         server, changes = mcp_server(gate)
-        async with beside(changes.run()), beside(tell_of_faults(gate)), reloading(gate):
+        async with (
+            beside(_load_the_rest(answered)),
+            beside(changes.run()),
+            beside(tell_of_faults(gate)),
+            reloading(gate),
+        ):
             await server.run(reading, writing, server.create_initialization_options())
+
+
+async def _load_the_rest(answered: asyncio.Event) -> None:
+    """Load what batches need while upstreams are starting: no answer waits for it, and the first batch need not."""
+    await answered.wait()
+    await asyncio.sleep(LOAD_AFTER_S)
+    import headgate.server.own_calls  # noqa: F401, PLC0415 # pyright: ignore[reportUnusedImport]
 
 
 def run(serving: Coroutine[Any, Any, None], settings: Settings) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+import headgate.server.own_calls  # noqa: F401 - who serves many has it ready # pyright: ignore[reportUnusedImport]
 from headgate.server.beside import beside
 from headgate.server.http.server import HttpServer
 from headgate.server.log import set_up_log
