@@ -8,21 +8,28 @@ It uses no SDK, so that what is measured is the client and not this server. It s
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from itertools import count
 from typing import Any
 
 import orjson
 
-TOOLS = ("noop", "hang", "reset", "flood", "trickle", "news")
+TOOLS = ("noop", "hang", "reset", "flood", "trickle", "news", "changes", "event")
 INITIALIZED: dict[str, Any] = {
     "protocolVersion": "2025-06-18",
     "capabilities": {"tools": {}},
     "serverInfo": {"name": "faulty", "version": "1"},
 }
-CHUNK = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-FLOOD_CHUNKS = 1024
+PIECE, PIECES = 64 * 1024, 1024
 """64 MiB."""
-NEWS = orjson.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}})
+NEWS = {
+    "news": orjson.dumps(
+        {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
+    ),
+    "changes": orjson.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}),
+}
+"""Events that come without end, by the tool that they come from."""
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,8 +75,8 @@ async def call(name: str, identity: object, writer: asyncio.StreamWriter) -> Non
         await asyncio.sleep(3600)
     elif name == "reset":
         writer.transport.abort()
-    elif name in {"flood", "trickle", "news"}:
-        kind = b"text/event-stream" if name == "news" else b"application/json"
+    elif name in {"flood", "trickle", "event", *NEWS}:
+        kind = b"application/json" if name in {"flood", "trickle"} else b"text/event-stream"
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: " + kind + b"\r\ntransfer-encoding: chunked\r\n\r\n")
         await pour(name, writer)
     else:
@@ -78,14 +85,21 @@ async def call(name: str, identity: object, writer: asyncio.StreamWriter) -> Non
 
 async def pour(name: str, writer: asyncio.StreamWriter) -> None:
     """Write a body that is too large, too slow, or all news and no answer."""
-    events = b"".join(b"data: " + NEWS + b"\n\n" for _ in range(500))
-    news = f"{len(events):x}".encode() + b"\r\n" + events + b"\r\n"
-    for _ in range(FLOOD_CHUNKS):
-        writer.write({"flood": CHUNK, "trickle": b"1\r\n \r\n", "news": news}[name])
+    piece = {"flood": b"x" * PIECE, "event": b"x" * PIECE, "trickle": b" "}.get(name)
+    if piece is None:
+        piece = (b"data: " + NEWS[name] + b"\n\n") * 500
+    writer.write(chunk(b"data: " if name == "event" else b" "))
+    for _ in count() if name in NEWS else range(PIECES):
+        writer.write(chunk(piece))
         await writer.drain()
         if name == "trickle":
             await asyncio.sleep(0.01)
-    writer.write(b"0\r\n\r\n")
+    writer.write(chunk(b"\n\n" if name == "event" else b" ") + chunk(b""))
+
+
+def chunk(data: bytes) -> bytes:
+    """A piece of a chunked body; without data, its end."""
+    return f"{len(data):x}".encode() + b"\r\n" + data + b"\r\n"
 
 
 async def result(writer: asyncio.StreamWriter, identity: object, result: dict[str, Any]) -> None:
@@ -108,6 +122,7 @@ async def main() -> None:
     stdin = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
     await stdin.read()
+    os._exit(0)  # whoever hangs here need not be told
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tests.proxy.misbehaving import SECRET, data_of, gone, hostile, opened
 from tests.proxy.parts import turns
 from tests.timings import SLACK_S
 
+from headgate.proxy import backpressure
 from headgate.proxy import child as children
 from headgate.proxy.child import Child, started
 from headgate.proxy.output import TooLong
@@ -22,9 +23,12 @@ from headgate.proxy.target import StdioTarget
 class Ears:
     """What a child says, and how it ends."""
 
-    answered = 0
+    expects = True
+    asked = frozenset((b"answer",))
+    """Lines that somebody waits for."""
 
     def __init__(self) -> None:
+        self.unasked = 0
         self.lines: list[bytes] = []
         self.lost: list[TooLong] = []
         self.line = asyncio.Event()
@@ -33,6 +37,7 @@ class Ears:
         """How far it has to have read to know a call that is awaited."""
 
     def receive(self, line: bytes) -> None:
+        self.unasked += line not in self.asked
         self.lines.append(line)
         self.line.set()
 
@@ -193,17 +198,74 @@ async def test_a_child_that_closes_its_input_is_sent_nothing_more() -> None:
         assert not child.listens
 
 
+def hours_of_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is made to wait is not read any more in this test."""
+    monkeypatch.setattr(backpressure, "PAUSE_S", 3600.0)
+    monkeypatch.setattr(backpressure, "LONG_PAUSE_S", 3600.0)
+
+
 @on_each_loop
-async def test_a_flood_of_output_leaves_everybody_else_their_turn() -> None:
-    async with python("while True: os.write(1, b'{\\n' * 30_000)") as (_, ears):
+async def test_of_a_flood_a_part_is_taken_in_and_nothing_more_is_read_before_the_pause_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hours_of_pauses(monkeypatch)
+    async with python("while True: os.write(1, b'{\\n' * 30_000)") as (child, ears):
         await ears.line.wait()
-        worst = 0.0
-        for _ in range(50):
-            began = time.perf_counter()
-            await asyncio.sleep(0)
-            worst = max(worst, time.perf_counter() - began)
-        assert len(ears.lines) <= 51 * (children.LINES_A_TURN + 1)
-        assert worst < 0.05 + SLACK_S / 2
+        await asyncio.sleep(0.2)
+        assert len(ears.lines) == backpressure.PART
+        assert not child.exited.done()
+
+
+@on_each_loop
+@pytest.mark.parametrize("piece", ["b'x' * 60_000", "b'\\n' * 60_000"])
+async def test_of_what_is_let_go_no_more_is_read_than_it_weighs(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
+    hours_of_pauses(monkeypatch)
+    async with python(f"os.write(1, b'up\\n')\nwhile True: os.write(1, {piece})", max_line=100_000) as (child, ears):
+        output = child._output  # pyright: ignore[reportPrivateUsage]
+        while output.let_go < backpressure.PART * backpressure.LET_GO:  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.01)
+        let_go = output.let_go
+        await asyncio.sleep(0.2)
+        assert output.let_go == let_go
+        assert (ears.lines, ears.lost) == ([b"up"], [])
+        assert not child.exited.done()
+
+
+@on_each_loop
+async def test_a_flood_on_stderr_is_read_a_part_at_a_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours_of_pauses(monkeypatch)
+    piece = 10_000
+    async with python(f"while True: os.write(2, b'x' * {piece}) and os.write(1, b'answer\\n')") as (_, ears):
+        await asyncio.sleep(0.5)
+        read = len(ears.lines) * piece
+        assert 0 < read < backpressure.PART * backpressure.LET_GO + 200_000
+
+
+@on_each_loop
+async def test_however_many_answers_come_at_once_none_of_them_is_made_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours_of_pauses(monkeypatch)
+    async with python("os.write(1, b'answer\\n' * 50_000); time.sleep(60)") as (_, ears):
+        while len(ears.lines) < 50_000:
+            ears.line.clear()
+            await ears.line.wait()
+
+
+@on_each_loop
+async def test_between_parts_of_answers_everybody_else_has_their_turn() -> None:
+    async with python("while True: os.write(1, b'answer\\n' * 10_000)") as (_, ears):
+        await ears.line.wait()
+        before = len(ears.lines)
+        await turns(20)
+        assert len(ears.lines) - before <= 21 * (children.LINES_A_TURN + 1)
+
+
+@on_each_loop
+async def test_what_a_child_that_has_ended_had_said_is_read_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with python("os.write(1, b'{\\n' * 499 + b'up\\n' * 20_000 + b'answer\\n')") as (child, ears):
+        await asyncio.shield(child.exited)
+        hours_of_pauses(monkeypatch)
+        assert await ears.end == "it ended with exit code 0"
+        assert ears.lines[-1] == b"answer"
 
 
 @on_each_loop

@@ -12,6 +12,7 @@ from tests.proxy.line import Line, served
 from tests.proxy.parts import turns
 from tests.virtual_time import VirtualLoop, in_virtual_time
 
+from headgate.proxy.backpressure import HANDLED, HEAVY
 from headgate.proxy.connection import TakenBackError
 from headgate.proxy.input import Slip
 from headgate.proxy.rpc import AwaitedRequest, LineClosedError
@@ -281,3 +282,22 @@ async def _ending(line: Line, number: int) -> str:
     except LineClosedError:
         return "close"
     return "answer" if result == {"n": number} else "the answer of another"
+
+
+@in_virtual_time
+async def test_what_nobody_waits_for_is_weighed_and_answers_are_not() -> None:
+    line = Line()
+    async with served(line.rpc), asyncio.TaskGroup() as tasks:
+        asked = line.ask(tasks)
+        await turns()
+        assert line.rpc.expects
+        line.says(id=1, result={"text": "x" * 100_000})
+        assert (await asked, line.rpc.unasked, line.rpc.expects) == ({"text": "x" * 100_000}, 0, False)
+
+        weights: list[int] = []
+        for message in (b"garbage", b"x" * 10 * HEAVY, b'{"id":1,"result":{}}', b'{"method":"notifications/message"}'):
+            before = line.rpc.unasked
+            line.rpc.receive(message)
+            weights.append(line.rpc.unasked - before)
+        line.says(method="notifications/of/a/kind")
+        assert [*weights, line.rpc.unasked] == [1, 11, 2, 2, sum(weights) + 2 + HANDLED]

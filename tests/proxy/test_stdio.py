@@ -283,6 +283,14 @@ async def test_a_flood_of_news_that_nobody_listens_to_costs_little() -> None:
         assert time.monotonic() - started < 2 + SLACK_S
 
 
+@pytest.mark.parametrize("what", ["garbage", "stderr", "unknown"])
+async def test_a_call_to_a_child_that_floods_us_unasked_is_answered_all_the_same(what: str) -> None:
+    async with asyncio.timeout(20), opened() as connection:
+        await data_of(connection, "spew", what=what, s=0.2)
+        assert await data_of(connection, "echo", n=1) == {"n": 1}
+        assert await data_of(connection, "echo", n=2) == {"n": 2}
+
+
 async def test_garbage_is_told_once_with_a_line_of_it_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     async with asyncio.timeout(10), opened() as connection:
         await data_of(connection, "garbage", lines=5_000)

@@ -12,7 +12,7 @@ from tests.proxy.parts import all_at_once, answer, definition, turns
 from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening, UnavailableError
-from headgate.proxy.replica import LIST_S
+from headgate.proxy.replica import LIST_S, RELIST_S
 from headgate.proxy.session import SessionConnection
 from headgate.proxy.upstream import Upstream
 from headgate.tools.rules import UpstreamRules
@@ -103,6 +103,25 @@ async def test_news_of_changed_tools_refreshes_the_list_while_calls_go_on() -> N
         assert [one["name"] for one in upstream.listing.definitions] == ["look", "new"]
         assert len(changes) == 1
         assert await upstream.call(looking()) == answer()
+        owner.cancel()
+
+
+@in_virtual_time
+async def test_one_that_says_without_end_that_its_tools_have_changed_is_listed_now_and_then() -> None:
+    far = Far()
+    changes: list[float] = []
+    upstream = Upstream("far", UpstreamRules(), far.open, lambda: changes.append(now()))
+    async with asyncio.TaskGroup() as tasks:
+        owner = tasks.create_task(upstream.run())
+        await upstream.settled()
+        changes.clear()
+        for number in range(1_000):
+            far.memory.definitions = [definition(f"look_{number}")]
+            far.openings[0].tools_changed()
+            await asyncio.sleep(10 * RELIST_S / 1_000)
+        assert 10 <= len(changes) <= 11
+        await asyncio.sleep(RELIST_S)
+        assert [one["name"] for one in upstream.listing.definitions] == ["look_999"]
         owner.cancel()
 
 

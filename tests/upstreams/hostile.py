@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,22 @@ MODES = set(sys.argv[1:])
 TOOLS = (
     *("echo", "die", "die_after", "hang", "twice", "late", "wrong_id", "garbage", "big", "endless", "deaf"),
     *("die_once", "leak"),
-    *("grandchild", "close_out", "close_in", "ask", "pid", "log", "change_tools", "flood", "news", "input_required"),
+    *(
+        "grandchild",
+        "close_out",
+        "close_in",
+        "ask",
+        "pid",
+        "log",
+        "change_tools",
+        "flood",
+        "news",
+        "input_required",
+        "spew",
+    ),
 )
+TURN, OUT = threading.Lock(), threading.Lock()
+"""Who writes holds both; an answer that waits in TURN goes before what is spewed next."""
 
 
 class Seen:
@@ -38,11 +53,48 @@ class Seen:
     wanted: int = 0
     """How many answers of the client's the asking call waits for."""
     listings: int = 0
+    spewing_until: float = 0.0
 
 
 def say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    with TURN, OUT:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+
+
+def told(method: str, **more: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "method": method, **more}).encode() + b"\n"
+
+
+SPEWED = {
+    "garbage": b"{garbage}\n" * 6_000,
+    "stderr": b"noise\n" * 10_000,
+    "long": (b"x" * 65_535 + b"\n"),
+    "lines": b"x" * (64 * 1024 * 1024 - 1) + b"\n",
+    "news": told("notifications/message", params={"level": "info", "data": "x" * 60}) * 400,
+    "unknown": told("notifications/of/a/kind", params={"data": "x" * 60}) * 400,
+    "changes": told("notifications/tools/list_changed") * 800,
+    "asks": told("no/such/method", id="x", params={}) * 800,
+}
+"""What is written again and again without anybody having asked for it."""
+
+
+def spew(what: str, seconds: float) -> None:
+    """Write it for so long, or for so long from now if that is under way."""
+    begun = Seen.spewing_until > time.monotonic()
+    Seen.spewing_until = time.monotonic() + seconds
+    if not begun:
+        threading.Thread(target=_spew, args=(2 if what == "stderr" else 1, SPEWED[what]), daemon=True).start()
+
+
+def _spew(fd: int, data: bytes) -> None:
+    while Seen.spewing_until > time.monotonic():
+        with TURN:
+            OUT.acquire()
+        try:
+            os.write(fd, data)
+        finally:
+            OUT.release()
 
 
 def answer(identity: object, **data: Any) -> None:
@@ -127,6 +179,9 @@ def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: 
             for number in range(arguments["n"]):
                 say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": number}})
             answer(identity, n=arguments["n"])
+        case "spew":
+            answer(identity, what=arguments["what"])
+            spew(arguments["what"], arguments["s"])
         case "input_required":
             say({"jsonrpc": "2.0", "id": identity, "result": {"resultType": "input_required", "inputRequests": {}}})
         case "endless":
@@ -203,11 +258,11 @@ def main() -> None:
         method = message.get("method")
         if method == "notifications/cancelled":
             Seen.cancelled = (*Seen.cancelled, message["params"]["requestId"])
-        elif method is None:
+        elif method is None and len(Seen.answers) < Seen.wanted:
             Seen.answers = (*Seen.answers, message)
             if len(Seen.answers) == Seen.wanted:
                 answer(Seen.asked, answers=Seen.answers)
-        elif "id" in message and "mute" not in MODES:
+        elif method is not None and "id" in message and "mute" not in MODES:
             asked_for(method, message["id"], message.get("params") or {})
     if "ignore-term" in MODES:
         time.sleep(3600)

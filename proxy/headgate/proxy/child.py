@@ -5,12 +5,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from headgate.proxy import process as processes
+from headgate.proxy.backpressure import LET_GO, PART, Allowance
 from headgate.proxy.connection import MAX_ANSWER, UnavailableError
 from headgate.proxy.input import Input, Slip
 from headgate.proxy.output import Output, TooLong
@@ -26,9 +28,7 @@ STDERR_KEPT = 64 * 1024
 WEDGED_S = 5.0
 """How long a child may leave what is written to it unread while it has nothing to do, as far as anybody waits for."""
 LINES_A_TURN = 500
-"""Lines that are taken in before everybody else has their turn on the event loop."""
-_FLOOD_PAUSE_S = 0.004
-"""How long their turns are, where what came was hardly of use to anybody."""
+"""Answers that are taken in before everybody else has their turn on the event loop; of anything else, PART."""
 _MUCH = 32 * 1024
 """Bytes that came at once, after which everybody else has their turn."""
 _GRACE_S = 1.0
@@ -43,8 +43,13 @@ _MAX_WORDS = 300
 class Listener(Protocol):
     """Whom a child tells what it says, and its end."""
 
-    answered: int
-    """How many lines were answers that somebody waited for."""
+    unasked: int
+    """What weighs everything that came in and was no awaited answer: see `backpressure`."""
+
+    @property
+    def expects(self) -> bool:
+        """Whether an answer is awaited."""
+        ...
 
     def receive(self, line: bytes) -> None:
         """Take in a line."""
@@ -77,7 +82,8 @@ class Child:
         self._backlog: Iterator[bytes | TooLong] = iter(())
         self._open = {1, 2}
         """The outputs that it has not closed."""
-        self._pipes: list[asyncio.ReadTransport] = []
+        self._pipes: dict[int, asyncio.ReadTransport] = {}
+        self._allowances = {1: Allowance(), 2: Allowance()}
         self._stderr = bytearray()
         self._stderr_cut = False
         self._ended = False
@@ -91,7 +97,7 @@ class Child:
         processes.when_ended(self._process, self._note_exit)
         for fd, pipe in ((1, self._process.stdout), (2, self._process.stderr)):
             transport, _ = await self._loop.connect_read_pipe(lambda fd=fd: _Pipe(self, fd), pipe)
-            self._pipes.append(transport)
+            self._pipes[fd] = transport
 
     @property
     def listens(self) -> bool:
@@ -135,41 +141,52 @@ class Child:
         """Take in a piece of output."""
         if fd == 2:
             self._keep_stderr(data)
-            return
-        self._backlog = self._output.feed(data)
-        if len(data) < _MUCH and data.count(b"\n") < LINES_A_TURN:
-            self._take_in()
+            self._rest(fd, len(data) / LET_GO, partial(self._read_on, fd))
         else:
-            self._pipes[0].pause_reading()
-            self._take_in_turns()
+            self._backlog = self._output.feed(data)
+            self._take_in(len(data) >= _MUCH)
 
-    def _take_in(self) -> bool:
-        """Pass on what came; whether that was all of it."""
+    def _take_in(self, much: bool = True) -> None:  # noqa: FBT001, FBT002 - a timer's callback
+        """Pass on what came, a part at a time: what floods us must not hold up others."""
+        listener, output = self._listener, self._output
+        unasked, let_go = listener.unasked, output.let_go
+        done = self._pass_on(unasked + PART)
+        if done and (endless := output.endless) is not None:
+            self._pipes[1].pause_reading()
+            listener.lose(endless)
+            self._kill(f"it sent {endless.size // 1_000_000} MB without the end of a line")
+            return
+        weight = listener.unasked - unasked + (output.let_go - let_go) / LET_GO
+        self._rest(1, weight, partial(self._read_on, 1) if done else self._take_in, much=much or not done)
+
+    def _rest(self, fd: int, weight: float, go_on: Callable[[], None], *, much: bool = False) -> None:
+        """Read nothing more of an output until everybody else had their turn, if it was much.
+
+        If too much of it was unasked, so `weight`, their turn is longer. One that has ended will not say much more.
+        """
+        pause_s = 0.0
+        if not self.exited.done():
+            pause_s = self._allowances[fd].pause_s(weight, awaited=self._listener.expects)
+        if much or pause_s:
+            if not self._pipes[fd].is_closing():
+                self._pipes[fd].pause_reading()
+            self._loop.call_later(pause_s, go_on)
+
+    def _read_on(self, fd: int) -> None:
+        if not self._pipes[fd].is_closing():
+            self._pipes[fd].resume_reading()
+
+    def _pass_on(self, until: int) -> bool:
+        """Pass on what came, until so much of it was unasked; whether that was all."""
         listener = self._listener
         for count, line in enumerate(self._backlog, 1):
             if isinstance(line, bytes):
                 listener.receive(line)
             else:
                 listener.lose(line)
-            if count == LINES_A_TURN:
+            if count == LINES_A_TURN or listener.unasked >= until:
                 return False
         return True
-
-    def _take_in_turns(self) -> None:
-        """Pass on what came, a part at a time: what floods us must not hold up others."""
-        answered = self._listener.answered
-        if not self._take_in():
-            flood = self._listener.answered - answered < LINES_A_TURN // 10
-            self._loop.call_later(_FLOOD_PAUSE_S if flood else 0, self._take_in_turns)
-        elif (endless := self._output.endless) is not None:
-            self._listener.lose(endless)
-            self._kill(f"it sent {endless.size // 1_000_000} MB without the end of a line")
-        else:
-            self._loop.call_soon(self._read_on)
-
-    def _read_on(self) -> None:
-        if not self._pipes[0].is_closing():
-            self._pipes[0].resume_reading()
 
     def _keep_stderr(self, data: bytes) -> None:
         self._stderr += data
@@ -242,7 +259,7 @@ class Child:
                     break
         finally:
             self._signal(signal.SIGKILL)
-            for pipe in self._pipes:
+            for pipe in self._pipes.values():
                 pipe.close()
             await asyncio.wait({self.exited}, timeout=_GRACE_S)
 

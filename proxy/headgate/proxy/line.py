@@ -21,6 +21,8 @@ class Line(Dispatcher[TransportContext]):
         self._serving: Serving | None = None
         self.ignored = 0
         """Messages that were no JSON-RPC, or answers that nobody waits for (any more)."""
+        self.unasked: int = 0
+        """What weighs everything that came in and was no awaited answer: see `backpressure`."""
 
     def reply(self, message: Mapping[str, Any]) -> None:
         """Send the answer to a request of the peer's; into a closed line it is dropped."""

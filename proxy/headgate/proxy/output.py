@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 DRAINED = 16
 """A line may come to this many times the limit, let go all the while, before it counts as one without an end."""
+_BLANK = 32
 EDGE = 512
 """Bytes of the beginning and the end of a line that is too long, kept to find out whose answer it was."""
 
@@ -33,6 +34,8 @@ class Output:
         self._head = b""
         """The beginning of the line under way, once it is too long to be kept."""
         self._tail = b""
+        self.let_go = 0
+        """Bytes that nobody gets: of lines that are too long, and blank lines, which count for as much as they cost."""
 
     @property
     def held(self) -> int:
@@ -55,19 +58,22 @@ class Output:
                 whole = line
             if isinstance(whole, TooLong) or (whole and not whole.isspace()):
                 yield whole
+            else:
+                self.let_go += _BLANK
         if rest:
             self._begin(rest)
 
     def _begin(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._head:
+            self.let_go += len(piece)
             self._tail = (self._tail + piece)[-EDGE:]
             return
         self._begun.append(piece)
         if self._size > self._limit:
-            line = b"".join(self._begun)
+            self.let_go += self._size
+            self._head, self._tail = _edges(self._begun)
             self._begun.clear()
-            self._head, self._tail = line[:EDGE], line[-EDGE:]
 
     def _end(self) -> bytes | TooLong:
         line = self._measured(ended=True) if self._head else b"".join(self._begun)
@@ -77,3 +83,17 @@ class Output:
 
     def _measured(self, *, ended: bool) -> TooLong:
         return TooLong(self._head, self._tail, self._size, self._limit, ended)
+
+
+def _edges(pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """The beginning and the end of a line, without the whole of it: that may be long, and is not wanted."""
+    head = tail = b""
+    for piece in pieces:
+        head += piece[: EDGE - len(head)]
+        if len(head) == EDGE:
+            break
+    for piece in reversed(pieces):
+        tail = piece[-(EDGE - len(tail)) :] + tail
+        if len(tail) == EDGE:
+            break
+    return head, tail

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 LIST_S = 20.0
 """How long an upstream may take over its list of tools before it counts as failed."""
+RELIST_S = 0.5
+"""How long an upstream that says again and again that its tools have changed waits until they are listed again."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 30.0
 _HELD_S = 30.0
 """A session that held this long has shown that the upstream works: the next wait is short again."""
@@ -125,6 +127,7 @@ class Replica:
                 logger.warning('upstream "%s" keeps the tools that it had: %s', self._upstream, failed)
             else:
                 self._changed()
+            await asyncio.sleep(RELIST_S)
 
     async def _list(self, connection: Connection) -> None:
         self._stale.clear()

@@ -15,6 +15,7 @@ from mcp.shared.dispatcher import CallOptions, as_request_id, coerce_request_id
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestId
 
+from headgate.proxy.backpressure import weight_of
 from headgate.proxy.connection import CallFailedError, TakenBackError
 from headgate.proxy.input import Slip
 from headgate.proxy.line import Line
@@ -62,8 +63,6 @@ class Rpc(Line):
         self._last_id = 0
         self._pending: dict[RequestId, Request] = {}
         self._loop = asyncio.get_running_loop()
-        self.answered = 0
-        """Answers that somebody waited for."""
 
     def request(self, method: str, params: Mapping[str, Any]) -> "AwaitedRequest":
         """Send a request. Await what comes back, or call it off.
@@ -118,15 +117,17 @@ class Rpc(Line):
     def receive(self, line: bytes) -> None:
         """Take one message in."""
         if len(line) > _LONG and line.count(b"{") + line.count(b"[") > MAX_NODES:
+            self.unasked += weight_of(len(line), is_message=False)
             self._too_large(line[:_EDGE], line[-_EDGE:], f"it holds more than {MAX_NODES:,} lists and objects")
             return
         message = decoded(line)
+        if message is not None and "method" not in message and self._settle(message):
+            return
+        self.unasked += weight_of(len(line), is_message=message is not None)
         if message is None:
             self.ignored += 1
             self.noise(line)
-        elif "method" not in message:
-            self._settle(message)
-        else:
+        elif "method" in message:
             self.take(message)
 
     def fail(self, identity: RequestId, failure: CallFailedError) -> None:
@@ -160,21 +161,27 @@ class Rpc(Line):
             if not request.landing.done():
                 request.landing.set_exception(LineClosedError(reason, sent=request.sent))
 
+    @property
+    def expects(self) -> bool:
+        """Whether an answer is awaited."""
+        return bool(self._pending)
+
     def awaits(self, read_to: int) -> bool:
         """Whether a call is awaited that the peer has read, if it has read so many bytes of what was written."""
         return any(request.read_within(read_to) for request in self._pending.values())
 
-    def _settle(self, message: dict[str, Any]) -> None:
+    def _settle(self, message: dict[str, Any]) -> bool:
+        """Give an answer to whoever waits for it; whether somebody did."""
         request = self._take_pending(message.get("id"))
         if request is None or request.landing.done():
             self.ignored += 1
-            return
+            return False
         result = message.get("result")
-        self.answered += 1
         if isinstance(result, dict):
             request.landing.set_result(cast("dict[str, Any]", result))
         else:
             request.landing.set_exception(error_of(message.get("error")))
+        return True
 
     def _take_pending(self, given: object) -> "Request | None":
         if type(given) is int:

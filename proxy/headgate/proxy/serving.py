@@ -22,6 +22,8 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, RequestId
 from pydantic import ValidationError
 
+from headgate.proxy.backpressure import HANDLED
+
 logger = logging.getLogger(__name__)
 
 MAX_SERVED = 64
@@ -35,6 +37,8 @@ class Answering(Outbound, Protocol):
 
     ignored: int
     """Messages that were no JSON-RPC, or answers that nobody waits for (any more)."""
+    unasked: int
+    """What weighs everything that came in and was no awaited answer."""
 
     def reply(self, message: Mapping[str, Any]) -> None:
         """Send the answer to a request of the peer's; where nothing can be sent any more it is dropped."""
@@ -62,6 +66,7 @@ class Serving:
             pass
         elif self.under_way < MAX_SERVED:
             self.under_way += 1
+            self.line.unasked += HANDLED
             self.tasks.start_soon(self._serve, identity, method, params)
         elif identity is not None:
             error = {"code": INTERNAL_ERROR, "message": "too many requests at once"}
