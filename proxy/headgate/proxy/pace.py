@@ -4,18 +4,20 @@ import asyncio
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-
-from aiolimiter import AsyncLimiter
+from typing import TYPE_CHECKING
 
 from headgate.proxy.capacity import Capacity, TooLateError, enter, leave
 from headgate.tools.rules import Rate
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
 
 
 @dataclass(slots=True)
 class Pace:
     """A rate limit: its bucket, and the lane in which one call at a time waits for a token."""
 
-    limiter: AsyncLimiter
+    limiter: "AsyncLimiter"
     lane: Capacity = field(default_factory=lambda: Capacity(1))
     _full_at: float = 0.0
     """When the bucket will be full of tokens again."""
@@ -28,6 +30,8 @@ class Pace:
         """The pace that `rate` sets. A bucket of `burst` refills at `count` in `period_s`."""
         if rate is None:
             return ()
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415 - only where there are limits
+
         return (cls(AsyncLimiter(rate.burst, rate.burst * rate.period_s / rate.count)),)
 
     @property

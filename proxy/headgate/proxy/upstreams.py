@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headgate.proxy.arguments import ArgumentChecker
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Open
 from headgate.proxy.direct import Direct
@@ -16,6 +15,9 @@ from headgate.proxy.pins import Pins
 from headgate.proxy.upstream import RETIRING_S, Upstream, UpstreamState
 from headgate.tools.catalogue import Catalogue, Tool
 from headgate.tools.rules import UpstreamRules
+
+if TYPE_CHECKING:
+    from headgate.proxy.arguments import ArgumentChecker
 
 
 class Upstreams:
@@ -38,7 +40,7 @@ class Upstreams:
         self._upstreams = {name: self._made(name, *opener) for name, opener in openers.items()}
         self._owners: dict[Upstream, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._arguments = ArgumentChecker()
+        self._arguments: ArgumentChecker | None = None
         self._watchers: list[Callable[[], None]] = []
         self.catalogue = Catalogue(upstream.listing for upstream in self._upstreams.values())
         self.all_known = not self._upstreams
@@ -143,7 +145,13 @@ class Upstreams:
         forward = tool.rules.forward
         if forward is not None and forward.into == "argument":
             arguments = {forward.name: "", **arguments}  # headgate fills it in when the call goes out
-        return self._arguments.check(tool, arguments)
+        return (self._arguments or self._checker()).check(tool, arguments)
+
+    def _checker(self) -> "ArgumentChecker":
+        from headgate.proxy.arguments import ArgumentChecker  # noqa: PLC0415 - no start has to wait for it
+
+        self._arguments = ArgumentChecker()
+        return self._arguments
 
     def typical_s(self, tool: Tool) -> float | None:
         """How long a call of `tool` has taken of late, in seconds; `None` where there was none."""
