@@ -2,6 +2,7 @@
 # ruff: noqa: S608 - what stands in the statements comes from the tables themselves
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -146,3 +147,23 @@ async def test_what_is_too_much_goes_oldest_answer_first_and_no_key_is_lost(tmp_
 
         assert found(await journal.claim(intent("19"))).ending == big
         assert "not kept any more" in str(found(await journal.claim(intent("0"))).ending.result)
+
+
+async def test_what_is_old_goes_while_writes_are_made_and_the_chain_holds(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    now = [1_000_000.0]
+    async with journal_at(path, clock=lambda: now[0]) as journal:
+        await journal.settle(number(await journal.claim(intent("old"))), OK)
+        await journal.claim(intent("in doubt"))
+        now[0] += 2 * KEEP_S
+        for key in range(100):
+            writes = await asyncio.gather(*(journal.claim(intent(f"{key} {one}")) for one in range(3)))
+            await asyncio.gather(*(journal.settle(number(write), OK) for write in writes))
+
+    with opened(path) as connection:
+        assert faults_in(connection) == []
+        assert [json.loads(line)["what"] for line in lines(connection)].count("dropped") == 1
+        held = {key for (key,) in connection.execute("SELECT key FROM writes")}
+
+    assert "old" not in held
+    assert "in doubt" in held

@@ -17,6 +17,9 @@ from headgate.tools.keys import canonical
 
 NOTHING = "0" * 64
 """The seal before the first line."""
+_LINE = "(?, ?, ?, ?, ?, ?)"
+_AT_ONCE = (64, 16, 4, 1)
+"""Lines of one statement: few different ones, so that each is prepared once."""
 _BASE_SEQ, _BASE_HASH = "base_seq", "base_hash"
 
 
@@ -51,14 +54,19 @@ def sealed(before: str, seq: int, write: int, at: float, said: tuple[str, str]) 
 
 
 class Chain:
-    """The end of the chain, within one transaction: nobody else adds to it meanwhile."""
+    """The end of the chain, within one transaction: nobody else adds to it meanwhile.
 
-    __slots__ = ("_connection", "_last")
+    Lines are put in several at a time: each statement lets go of the interpreter, and a busy event loop is slow to give
+    it back.
+    """
+
+    __slots__ = ("_connection", "_last", "_lines")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Nothing is looked up before it is needed."""
         self._connection = connection
         self._last: tuple[int, str] | None = None
+        self._lines: list[tuple[int, int, float, str, str, str]] = []
 
     @property
     def following(self) -> int:
@@ -66,14 +74,24 @@ class Chain:
         return self._end()[0] + 1
 
     def append(self, write: int, at: float, what: str, detail: Mapping[str, Any]) -> int:
-        """Add a line; its number."""
+        """Add a line, which stands there from `put_in` on; its number."""
         before, seal_before = self._end()
         seq = before + 1
         text = _text(detail)
         seal = sealed(seal_before, seq, write, at, (what, text))
-        self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (seq, write, at, what, text, seal))
+        self._lines.append((seq, write, at, what, text, seal))
         self._last = seq, seal
         return seq
+
+    def put_in(self) -> None:
+        """Put in the lines that were added."""
+        lines, self._lines = self._lines, []
+        begin = 0
+        for count in _AT_ONCE:
+            while len(lines) - begin >= count:
+                values = [value for line in lines[begin : begin + count] for value in line]
+                self._connection.execute(f"INSERT INTO events VALUES {', '.join([_LINE] * count)}", values)  # noqa: S608 - no value is in the text
+                begin += count
 
     def _end(self) -> tuple[int, str]:
         if self._last is not None:

@@ -53,6 +53,7 @@ class Ledger:
         self._chain = Chain(self.connection)
         try:
             yield
+            self._chain.put_in()
             self.connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):

@@ -127,6 +127,7 @@ class SqliteJournal:
         self._kept_up_at = now
         with ledger.transaction():
             ledger.recover(now)
+        with ledger.transaction():
             prune(ledger.connection, now)
             reach("pruned")
 

@@ -28,6 +28,7 @@ def prune(connection: sqlite3.Connection, now: float, max_bytes: int = MAX_BYTES
         found = connection.execute(_MIDDLE).fetchone()
         if found is not None:
             _forget_answers(connection, end, now, found[0])
+    end.put_in()
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -59,6 +60,7 @@ def _drop(connection: sqlite3.Connection, end: chain.Chain, now: float, before: 
     connection.execute("DELETE FROM writes WHERE first_event <= ?", (last,))
     chain.cut(connection, last)
     end.append(0, now, "dropped", {"up_to": last})
+    end.put_in()
 
 
 def _carry(connection: sqlite3.Connection, end: chain.Chain, now: float, write: int, state: str) -> None:
