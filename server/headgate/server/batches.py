@@ -103,11 +103,11 @@ class KeptBatches:
         self._count += 1
         if len(batches) >= self._next_look.get(principal, KEPT_BATCHES + TRIMMED_AT_ONCE):
             self._trim(principal, len(batches) - KEPT_BATCHES)
-            self._next_look[principal] = max(len(batches), KEPT_BATCHES) + TRIMMED_AT_ONCE
+            self._next_look[principal] = _next_look(len(batches), KEPT_BATCHES)
         if self._count >= self._next_look_at_all:
             while self._count > KEPT_IN_ALL and self._trim(self._busiest(), TRIMMED_AT_ONCE):
                 pass
-            self._next_look_at_all = max(self._count, KEPT_IN_ALL) + TRIMMED_AT_ONCE
+            self._next_look_at_all = _next_look(self._count, KEPT_IN_ALL)
 
     def weigh(self, batch_id: str, principal: str = "") -> None:
         """Count the results of a batch that has ended."""
@@ -147,6 +147,11 @@ class KeptBatches:
             del self._of[principal]
             self._next_look.pop(principal, None)
         return bool(gone)
+
+
+def _next_look(batches: int, limit: int) -> int:
+    """How many there are when the oldest are looked for again; the more are under way, the more seldom."""
+    return max(batches, limit) + max(TRIMMED_AT_ONCE, (batches - limit) // 5)
 
 
 def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:
