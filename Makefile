@@ -9,9 +9,9 @@ UV = $(if $(shell command -v uv 2>/dev/null),uv,$(VENV)/bin/uv)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 RUN := $(VENV)/bin
 SYNC = $(UV) sync --quiet --locked --inexact --compile-bytecode --python $(VENV)/bin/python
-# uv compiles what it installs, and headgate itself is only linked to: where Python may write no bytecode
-# (PYTHONDONTWRITEBYTECODE, a source tree that others own), every start would compile it again.
-COMPILE = $(RUN)/python -m compileall -q server proxy tools
+# uv compiles what it installs, and headgate itself is only linked to: with PYTHONDONTWRITEBYTECODE set every start would
+# compile it again. Where it cannot be written down, nothing but speed is lost.
+COMPILE = $(RUN)/python -m compileall -qq server proxy tools || true
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "headgate needs Python 3.11 or later; this is " + sys.version.split()[0])'
