@@ -23,14 +23,12 @@ async def test_who_says_little_is_never_made_to_wait() -> None:
 
 
 @in_virtual_time
-async def test_what_was_too_much_at_once_is_paid_for_with_as_many_pauses() -> None:
+async def test_what_was_too_much_at_once_is_paid_for_by_its_weight() -> None:
     allowance = Allowance()
-    pauses = [allowance.pause_s(10 * PART, awaited=True)]
-    while pauses[-1]:
-        await asyncio.sleep(pauses[-1])
-        pauses.append(allowance.pause_s(0, awaited=True))
-    assert len(pauses) - 1 in {9, 10}, "a little of it is free by the end"
-    assert all(near(pause, PAUSE_S) for pause in pauses[:-1])
+    assert near(allowance.pause_s(10 * PART + 1, awaited=True), 10 * PAUSE_S)
+    assert allowance.pause_s(0, awaited=True) == 0.0
+    await asyncio.sleep(FREE_S)
+    assert near(allowance.pause_s(10 * PART + 1, awaited=False), 10 * LONG_PAUSE_S)
 
 
 @in_virtual_time

@@ -29,9 +29,9 @@ class Rota:
         """Nobody waits."""
         self._taken = float("-inf")
 
-    def wait_s(self, now: float) -> float:
-        """How long to wait until the next turn, which is taken with that."""
-        self._taken = max(now, self._taken) + PAUSE_S
+    def wait_s(self, now: float, parts: int) -> float:
+        """How long to wait until the next turn, which is taken with that, for who has had `parts` at once."""
+        self._taken = max(now, self._taken) + parts * PAUSE_S
         return self._taken - now
 
 
@@ -51,17 +51,14 @@ class Allowance:
         self._at = self._loop.time()
 
     def pause_s(self, weight: float, *, awaited: bool) -> float:
-        """How long to read nothing more after so much of what nobody asked for; `awaited` is whether anything else is.
-
-        More than PART at once is paid for with as many pauses, one at a time.
-        """
+        """How long to read nothing more after so much that nobody asked for; `awaited` is whether anything else is."""
         now = self._loop.time()
         self._level = max(0.0, self._level - (now - self._at) * PART / FREE_S) + weight
         self._at = now
-        if self._level < PART:
+        parts, self._level = divmod(self._level, PART)
+        if not parts:
             return 0.0
-        self._level -= PART
-        return max(self._rota.wait_s(now), 0.0 if awaited else LONG_PAUSE_S)
+        return max(self._rota.wait_s(now, int(parts)), 0.0 if awaited else parts * LONG_PAUSE_S)
 
 
 def weight_of(size: int, *, is_message: bool) -> int:

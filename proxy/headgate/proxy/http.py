@@ -1,6 +1,5 @@
 """MCP servers at a URL, over streamable HTTP."""
 
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.session import KnownEra, Send, SessionConnection, answered_with_error, negotiated
+from headgate.proxy.sockets import socket_options
 from headgate.proxy.streamable import Streamable
 from headgate.proxy.target import HttpTarget
 
@@ -29,8 +29,6 @@ _SPARE_CONNECTIONS = 4 + MAX_LATE
 """Beside the calls in flight: the upstream's own stream, listings, what we say out of courtesy, and late writes."""
 _KEPT_S = 4.0
 """How long an idle connection is kept. Many servers close theirs after 5 s: a request sent at that moment is lost."""
-_PROBES = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""A peer that vanished without a word is noticed within a minute, where the system knows these options."""
 
 
 def http_opener(
@@ -70,7 +68,7 @@ def client_of(target: HttpTarget, concurrency: int, bearer: Bearer | None = None
         max_keepalive_connections=concurrency + _SPARE_CONNECTIONS,
         keepalive_expiry=_KEPT_S,
     )
-    transport = httpx.AsyncHTTPTransport(_trust(target), limits=limits, socket_options=_socket_options())
+    transport = httpx.AsyncHTTPTransport(_trust(target), limits=limits, socket_options=socket_options())
     return httpx.AsyncClient(
         headers={"accept-encoding": ENCODINGS, **target.headers},
         timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
@@ -88,14 +86,6 @@ def system_trust() -> ssl.SSLContext:
     """Whom the system trusts with TLS."""
     # Reading all certificates takes 50 ms, in which nothing else happens.
     return httpx.create_ssl_context()
-
-
-def _socket_options() -> list[tuple[int, int, int]]:
-    known = [(getattr(socket, name), value) for name, value in _PROBES.items() if hasattr(socket, name)]
-    return [
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        *((socket.IPPROTO_TCP, option, value) for option, value in known),
-    ]
 
 
 def _sender(line: Streamable, bearer: Bearer | None, *, modern: bool) -> Send:

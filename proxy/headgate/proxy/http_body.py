@@ -6,15 +6,20 @@ from contextlib import aclosing, suppress
 
 import httpx2 as httpx
 
+from headgate.proxy.backpressure import Allowance
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.event_stream import Event, EventCutter, TooLargeError
+from headgate.proxy.line import Line
 from headgate.proxy.rpc import megabytes
 
 ENCODINGS = "gzip, deflate"
 """What upstreams are told that we decompress; another encoding is refused."""
 _SHORT = 64 * 1024
 _PATIENCE_S = 1.0
-_EVENTS_A_TURN, _PAUSE_S = 50, 0.005
+_SLICE = 4 * 1024
+"""Bytes of events that are looked at before it is asked whether that is too much: they can be as many blank lines."""
+_EVENT, _LINES_AN_EVENT = 5, 4
+"""How much more than a line over stdio an event costs, and how many lines one has."""
 _BREATH, _BREATH_S = 256 * 1024, 0.003
 """After so many bytes everybody else goes on for so long: a small body can decompress to a large one."""
 
@@ -50,27 +55,30 @@ async def drained(response: httpx.Response) -> bytes:
 
 
 class Pauses:
-    """What the streams of one session keep to, so that one that is full of news does not take up everybody's time.
+    """What the streams of one session keep to, so that one that is full of news does not take up everybody's time."""
 
-    After so many events a stream waits, and those of one session wait in turn: together they get a small share.
-    """
+    __slots__ = ("_allowance", "_line", "_weighed")
 
-    __slots__ = ("_turn",)
+    def __init__(self, line: Line) -> None:
+        """`line` weighs what comes in."""
+        self._allowance = Allowance()
+        self._line = line
+        self._weighed = line.unasked
 
-    def __init__(self) -> None:
-        """Nobody waits."""
-        self._turn = asyncio.Lock()
-
-    async def pause(self) -> None:
-        """Let everybody else go on for a while."""
-        async with self._turn:
-            await asyncio.sleep(_PAUSE_S)
+    async def pause(self, lines: int, *, awaited: bool) -> None:
+        """Let everybody else go on for a while, if too much has come in, so many lines that were no event included."""
+        weight, self._weighed = _EVENT * (self._line.unasked - self._weighed) + lines, self._line.unasked
+        pause_s = self._allowance.pause_s(weight, awaited=awaited)
+        if pause_s:
+            await asyncio.sleep(pause_s)
 
 
 async def events_of(
-    response: httpx.Response, limit: int, pauses: Pauses, *, drain: bool = False
+    response: httpx.Response, limit: int, pauses: Pauses, *, awaited: bool = True, drain: bool = False
 ) -> AsyncGenerator[Event]:
-    """The server-sent events of `response`, each of `limit` bytes at most; with `drain`, larger ones are let go.
+    """The events in `response`; each piece of data is `limit` bytes at most. `awaited` is whether one of them is.
+
+    With `drain`, one that is larger is let go and comes as an event that says so; without, it ends the stream.
 
     Raises:
         CallFailedError: One is too large, or the stream encoded in a way that was not asked for.
@@ -78,16 +86,19 @@ async def events_of(
 
     """
     cutter = EventCutter(limit, drain=drain)
-    since = 0
     try:
         async with aclosing(_pieces(response)) as pieces:
             async for piece in pieces:
-                for event in cutter.feed(piece):
-                    since += 1
-                    if since > _EVENTS_A_TURN:
-                        since = 0
-                        await pauses.pause()
-                    yield event
+                whole = b"\n" not in piece and b"\r" not in piece
+                step = len(piece) if whole else _SLICE
+                for start in range(0, len(piece), step):
+                    part = piece[start : start + step]
+                    lines = 0 if whole else part.count(b"\n") + part.count(b"\r")
+                    for event in cutter.feed(part):
+                        yield event
+                        lines -= _LINES_AN_EVENT
+                        await pauses.pause(0, awaited=awaited)
+                    await pauses.pause(max(0, lines), awaited=awaited)
     except TooLargeError:
         raise too_large(limit) from None
 

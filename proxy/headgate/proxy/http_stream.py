@@ -11,6 +11,7 @@ import httpx2 as httpx
 from mcp.shared.dispatcher import as_request_id, coerce_request_id
 from mcp_types import RequestId
 
+from headgate.proxy.backpressure import weight_of
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.event_stream import Event
 from headgate.proxy.http_body import Pauses, events_of
@@ -66,7 +67,7 @@ class Streams:
         self._session = session
         self._line = line
         self._answer_limit = answer_limit
-        self._pauses = Pauses()
+        self._pauses = Pauses(line)
 
     async def hear(
         self, response: httpx.Response, place: Place, identity: RequestId | None = None
@@ -78,13 +79,15 @@ class Streams:
             httpx.HTTPError: The stream broke off.
 
         """
-        async with aclosing(events_of(response, self._answer_limit, self._pauses)) as events:
+        reading = events_of(response, self._answer_limit, self._pauses, awaited=identity is not None)
+        async with aclosing(reading) as events:
             async for event in events:
                 place.note(event)
                 if event.name != "message" or not event.data:
                     continue
                 message = decoded(countable(event.data))
                 if message is not None and "method" in message:
+                    self._line.unasked += weight_of(len(event.data), is_message=True)
                     self._line.take(message)
                 elif message is not None and identity is not None and answers(message, identity):
                     await _ended(events)
@@ -92,6 +95,7 @@ class Streams:
                 elif message is None and identity is not None:
                     raise no_json()
                 else:
+                    self._line.unasked += weight_of(len(event.data), is_message=message is not None)
                     self._line.ignored += 1
         return None
 

@@ -88,7 +88,7 @@ class _Line:
             async with self.client.stream("GET", url, headers={"Accept": "text/event-stream"}) as response:
                 if not response.is_success:
                     raise UnavailableError(str(failed_status(response)))
-                async for event in events_of(response, self.answer_limit, Pauses(), drain=True):
+                async for event in events_of(response, self.answer_limit, Pauses(self.rpc), drain=True):
                     if event.name == "endpoint" and not opened:
                         task_status.started(_within_origin(response.url, event.data.decode(errors="replace")))
                         opened = True

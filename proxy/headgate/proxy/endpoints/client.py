@@ -16,6 +16,7 @@ from headgate.proxy.endpoints.dialing import NotVettedError, Resolve, VettedBack
 from headgate.proxy.endpoints.request import Prepared
 from headgate.proxy.endpoints.vetting import Reach
 from headgate.proxy.http_body import ENCODINGS, whole_body
+from headgate.proxy.sockets import socket_options
 
 CONNECT_S = 10.0
 MAX_REDIRECTS = 5
@@ -133,6 +134,7 @@ async def client_for(
         max_keepalive_connections=concurrency,
         keepalive_expiry=KEEP_S,
         network_backend=VettedBackend(reach, resolver),
+        socket_options=socket_options(),
     ) as pool:
         yield Client(base, headers, pool, most)
 
