@@ -92,22 +92,24 @@ class KeptBatches:
         self._sizes: dict[str, int] = {}
         self._count = 0
         self._total = 0
-        self._next_look: dict[str, int] = {}
-        """How many a principal has when its oldest are looked for; none of them may have ended the last time."""
-        self._next_look_at_all = KEPT_IN_ALL + TRIMMED_AT_ONCE
+        self._unlooked: dict[str, int] = {}
+        """How many of a principal's came after its oldest were last looked for."""
+        self._unlooked_at_all = 0
 
     def keep(self, batch_id: str, driver: Driver, principal: str = "") -> None:
         """Keep a batch that is starting."""
         batches = self._of.setdefault(principal, OrderedDict())
         batches[batch_id] = driver
         self._count += 1
-        if len(batches) >= self._next_look.get(principal, KEPT_BATCHES + TRIMMED_AT_ONCE):
+        self._unlooked[principal] = self._unlooked.get(principal, 0) + 1
+        self._unlooked_at_all += 1
+        if _are_too_many(len(batches), KEPT_BATCHES, self._unlooked[principal]):
+            self._unlooked[principal] = 0
             self._trim(principal, len(batches) - KEPT_BATCHES)
-            self._next_look[principal] = _next_look(len(batches), KEPT_BATCHES)
-        if self._count >= self._next_look_at_all:
+        if _are_too_many(self._count, KEPT_IN_ALL, self._unlooked_at_all):
+            self._unlooked_at_all = 0
             while self._count > KEPT_IN_ALL and self._trim(self._busiest(), TRIMMED_AT_ONCE):
                 pass
-            self._next_look_at_all = _next_look(self._count, KEPT_IN_ALL)
 
     def weigh(self, batch_id: str, principal: str = "") -> None:
         """Count the results of a batch that has ended."""
@@ -145,13 +147,14 @@ class KeptBatches:
         self._count -= len(gone)
         if not batches:
             del self._of[principal]
-            self._next_look.pop(principal, None)
+            self._unlooked.pop(principal, None)
         return bool(gone)
 
 
-def _next_look(batches: int, limit: int) -> int:
-    """How many there are when the oldest are looked for again; the more are under way, the more seldom."""
-    return max(batches, limit) + max(TRIMMED_AT_ONCE, (batches - limit) // 5)
+def _are_too_many(batches: int, limit: int, unlooked: int) -> bool:
+    """Whether it is time to look for the oldest. Those under way stay: the more there are, the more seldom it is."""
+    beyond = batches - limit
+    return beyond >= TRIMMED_AT_ONCE and unlooked >= max(TRIMMED_AT_ONCE, beyond // 5)
 
 
 def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:
