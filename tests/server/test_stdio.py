@@ -114,21 +114,21 @@ def test_two_requests_in_flight_with_the_same_id_each_get_an_answer(headgate: Li
 
 PRINTING = """
 import asyncio, os, subprocess, sys
-from headgate.server.serve import run, serve_stdio
-from headgate.server import mcp_server
+from headgate.server import serve
 from headgate.server.settings import HeadgateSettings, Settings
 
-class Loud(mcp_server._Server):
-    async def run(self, *args, **kwargs):
-        print("printed by Python")
-        os.write(1, b"written to the file descriptor\\n")
-        subprocess.run([sys.executable, "-c", "print('said by a child', flush=True)"], check=True)
-        await super().run(*args, **kwargs)
-        print("printed at the end")
+quiet = serve.serve_client
 
-mcp_server._Server = Loud
+async def loud(*args):
+    print("printed by Python")
+    os.write(1, b"written to the file descriptor\\n")
+    subprocess.run([sys.executable, "-c", "print('said by a child', flush=True)"], check=True)
+    await quiet(*args)
+    print("printed at the end")
+
+serve.serve_client = loud
 settings = Settings(HeadgateSettings(event_loop=sys.argv[1]), {})
-run(serve_stdio(settings), settings)
+serve.run(serve.serve_stdio(settings), settings)
 """
 
 

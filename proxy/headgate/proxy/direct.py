@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.proxy.attempt import Attempt
+from headgate.proxy.clocks import Clocks, Row
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.rounds import requires_input
 
@@ -47,6 +48,7 @@ class Direct:
         "_listeners",
         "_loop",
         "_raised",
+        "_row",
         "_timer",
         "answer",
         "attempt",
@@ -73,7 +75,9 @@ class Direct:
         self._raised: Exception | None = None
         self._explain: Callable[[Exception], CallFailedError]
         self._call_off: Callable[[], bool] | None = None
+        self._row: Row | None = None
         self._timer: asyncio.TimerHandle | None = None
+        """Its own, once it has been given more time than others have."""
         self._ends_at: float | None = None
 
     def tell(self, told: Told) -> None:
@@ -96,14 +100,14 @@ class Direct:
         self._call_off = call_off
         self._explain = explain
 
-    def start_clock(self) -> float:
-        """Let it end when its time is over; gives the time it is now."""
+    def start_clock(self, clocks: Clocks) -> None:
+        """Let it end when its time is over."""
         attempt = self.attempt
         now = attempt.started_at = self._loop.time()
         attempt.sent = True
         attempt.clock = self
-        self.reschedule(now + attempt.timeout_s)
-        return now
+        self._ends_at = now + attempt.timeout_s
+        self._row = clocks.start(self, now, attempt.timeout_s)
 
     def cancel(self) -> None:
         """Call it off. Nobody is told an outcome."""
@@ -138,12 +142,23 @@ class Direct:
 
     def reschedule(self, when: float | None) -> None:
         """End it at another time, or not at all."""
+        self._stop_clock()
+        self._ends_at = when
+        if when is not None and self.state == "under way":
+            self._timer = self._loop.call_at(when, self.expire)
+
+    def expire(self) -> None:
+        """End it: its time is over."""
+        if self.state == "under way":
+            self._give_up("failed")
+
+    def _stop_clock(self) -> None:
+        if self._row is not None:
+            self._row.stop(self)
+            self._row = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._ends_at = when
-        if when is not None and self.state == "under way":
-            self._timer = self._loop.call_at(when, self._expire)
 
     # What a future can do, as far as whoever carries it knows.
 
@@ -161,10 +176,6 @@ class Direct:
         self._raised = error
         self._end("unsettled")
 
-    def _expire(self) -> None:
-        if self.state == "under way":
-            self._give_up("failed")
-
     def _give_up(self, state: State) -> None:
         if self._call_off is not None and self._call_off():
             self.attempt.sent = False
@@ -172,8 +183,7 @@ class Direct:
 
     def _end(self, state: State) -> None:
         self.state = state
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_clock()
         listeners = self._listeners
         if state != "unsettled":
             self._let_go()

@@ -45,7 +45,8 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
-        self._reads = Capacity(read_concurrency)
+        self._reads = Capacity(read_concurrency) if _may_have_more(plan, read_concurrency) else None
+        """Where no cap is needed there is none: every read would pay for it."""
         groups = plan.batch.groups
         self._groups = {label: Capacity(group.concurrency) for label, group in groups.items()} if groups else {}
         self._under_way: dict[_Key, asyncio.Task[None] | Direct] = {}
@@ -172,14 +173,14 @@ class Driver:
             deadline=self._ends_at,
             client=self.client,
             key=None if step.call.idempotency_key is None else item_key(step.call.idempotency_key, item),
-            asker=self._reads,
+            asker=self,
         )
 
     def _caps_of(self, step: Step) -> tuple[Capacity, ...]:
         """The caps of this batch that a call is under."""
         group = None if step.call.parallel_group is None else self._groups.get(step.call.parallel_group)
         caps = () if group is None else (group,)
-        return (self._reads, *caps) if step.kind == "read" else caps
+        return caps if self._reads is None or step.kind == "write" else (self._reads, *caps)
 
     async def _send(self, key: _Key, attempt: Attempt) -> None:
         result = await self._result_of(attempt)
@@ -231,6 +232,12 @@ def _broken(attempt: Attempt) -> Failure:
     """What is told of a call over which headgate itself has stumbled."""
     broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
     return broken.failure(attempt.tool.kind)
+
+
+def _may_have_more(plan: Plan, calls: int) -> bool:
+    """Whether more than so many calls may be under way at once."""
+    steps = plan.steps
+    return len(steps) > calls or any(step.asked is not None and step.asked.each is not None for step in steps)
 
 
 def _release(waiter: asyncio.Future[None]) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.circuit import Probe, no_probe
+from headgate.proxy.clocks import Clocks
 from headgate.proxy.coalesce import Coalesced
 from headgate.proxy.connection import CallFailedError, TurnedAwayError
 from headgate.proxy.direct import Begin, Direct, begin_nothing
@@ -88,6 +89,7 @@ class _Way:
         self._circuit.probe = probe
         self._send = send
         self._begin = begin
+        self._clocks = Clocks()
 
     def begin(self, direct: Direct) -> bool:
         """Have a read set out at once, if there is nothing to wait for; whether it has."""
@@ -100,7 +102,7 @@ class _Way:
             limits.leave(attempt)
             return False
         limits.retries.budget.deposit()
-        direct.start_clock()
+        direct.start_clock(self._clocks)
         return True
 
     def _told(self, direct: Direct) -> None:

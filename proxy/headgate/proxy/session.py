@@ -109,7 +109,9 @@ class SessionConnection:
             if self.meta is not None:
                 params["_meta"] = self.meta
             return send("tools/call", params, direct)
-        client, traffic = PatientClient(attempt.client, attempt), self.session.traffic
+        client, traffic = attempt.client, self.session.traffic
+        if client.capabilities:
+            client = PatientClient(client, attempt)
         token = traffic.enter(client)
         shown = meta_for(client, self.meta, token)
         if shown:

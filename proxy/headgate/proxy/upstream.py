@@ -81,7 +81,7 @@ class Upstream:
         self.call: CallPath = way
         self.begin: Begin = way.begin
         self.calls = 0
-        """Calls on their way, those that wait for a turn or a permit too; counted by whoever makes them."""
+        """Calls on their way, those that wait for a turn or a permit too; whoever uses `call` counts it."""
         self._replicas = self._replicas_of(open_session, rules.replicas)
         self._coming: list[Replica] = []
         """Those that are to take the place of `_replicas`."""
@@ -94,10 +94,6 @@ class Upstream:
         self._known = asyncio.Event()
         self._verdict = asyncio.Event()
         """Set unless the next thing that a replica does decides whether there is one for calls."""
-
-    def call_ended(self) -> None:
-        """Count a call less."""
-        self.calls -= 1
 
     @property
     def state(self) -> UpstreamState:
@@ -247,10 +243,12 @@ class Upstream:
             return False
         direct.over = over
         over[0].in_flight += 1
+        self.calls += 1
         direct.clear_away(partial(self._clear, direct))
         return True
 
     def _clear(self, direct: Direct) -> None:
+        self.calls -= 1
         if direct.over is not None:
             direct.over[0].in_flight -= 1
         if direct.state == "answered":

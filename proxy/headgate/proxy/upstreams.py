@@ -130,11 +130,7 @@ class Upstreams:
         """Have a read set out to its tool's upstream, if it need not wait for anything; whether it has."""
         tool = direct.attempt.tool
         upstream = self._upstreams.get(tool.upstream) if tool.denied is None else None
-        if upstream is None or not upstream.begin(direct):
-            return False
-        upstream.calls += 1
-        direct.clear_away(upstream.call_ended)
-        return True
+        return upstream is not None and upstream.begin(direct)
 
     def passings(self) -> tuple[Passing, ...]:
         """The ways of everything but calls, in the order of the settings."""

@@ -27,7 +27,7 @@ def fitted(result: dict[str, Any], version: str) -> dict[str, Any]:
     if not isinstance(content, list):
         return _failed(_NOT_A_RESULT)
     blocks = cast("list[Any]", content)
-    if "content" not in result or not all(map(_is_text, blocks)):
+    if "content" not in result or not all(map(is_text, blocks)):
         result = {**result, "content": [block if _fits(block) else _LEFT_OUT for block in blocks]}
     if not isinstance(result.get("isError", False), bool):
         result = {**result, "isError": bool(result["isError"])}
@@ -49,7 +49,8 @@ def _failed(text: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
-def _is_text(block: object) -> bool:
+def is_text(block: object) -> bool:
+    """Whether a content block is a text and nothing else."""
     if not isinstance(block, dict):
         return False
     fields = cast("dict[str, Any]", block)
@@ -58,7 +59,7 @@ def _is_text(block: object) -> bool:
 
 def _fits(block: object) -> bool:
     # The newer era's own check takes whatever it does not know, and drops it.
-    return _is_text(block) or is_valid("tools/call", LATEST_HANDSHAKE_VERSION, {"content": [block]})
+    return is_text(block) or is_valid("tools/call", LATEST_HANDSHAKE_VERSION, {"content": [block]})
 
 
 def is_valid(method: str, version: str, result: Mapping[str, Any]) -> bool:

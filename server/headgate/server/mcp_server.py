@@ -5,8 +5,9 @@ The SDK's low-level server validates nothing and lets texts of exceptions out, s
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import version
+from types import ModuleType
 from typing import Any, cast
 
 import mcp_types as types
@@ -15,6 +16,7 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
+from opentelemetry import trace
 
 from headgate.proxy.client import Client
 from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError
@@ -27,6 +29,7 @@ from headgate.server.fit import fitted, is_listable, is_question
 from headgate.server.gate import Gate
 from headgate.server.passing.desk import Desk
 from headgate.server.passing.handlers import COMPLETE, NOT_CACHED, Passed, protocol_error
+from headgate.server.plain_calls import PlainCalls
 from headgate.server.progress import Beat, wants_progress
 from headgate.tools.catalogue import Tool
 from headgate.tools.offer import INSTRUCTIONS, own_tools
@@ -56,6 +59,10 @@ def mcp_server(gate: Gate, caller_of: CallerOf = _operator) -> tuple[Server[Any]
         on_subscriptions_listen=passed.listen,
     )
     passed.add_to(server)
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        server.middleware.clear()  # the SDK's spans, which nobody would see
+    if not gate.confirms:
+        server.middleware.append(PlainCalls(front.call_tool))
     if gate.confirms:
         # Imported here: it brings cryptography along, for which a start without questions need not wait.
         from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity  # noqa: PLC0415
@@ -137,6 +144,13 @@ class _Front:
             logger.exception("a call of %s failed inside headgate", params.name)
             return _failed("headgate could not make this call; its log says why")
 
+    @cached_property
+    def _own_calls(self) -> ModuleType:
+        # Imported here: no start has to wait for what answers batches.
+        from headgate.server import own_calls  # noqa: PLC0415
+
+        return own_calls
+
     def _approve(self, ctx: Context, params: types.CallToolRequestParams, *, again: bool) -> Approve | None:
         """What asks the person behind the client before a write, where that has to be.
 
@@ -152,18 +166,15 @@ class _Front:
         self, ctx: Context, name: str, arguments: Mapping[str, Any], caller: Caller, approve: Approve | None
     ) -> dict[str, Any]:
         """Run one of headgate's own tools or a recipe, telling of its progress where that is wanted."""
-        # Imported here: no start has to wait for what answers batches.
-        from headgate.server.own_calls import Asking, BadRequestError, own_call  # noqa: PLC0415
-
-        call = own_call(self._gate, name, caller)
+        own_calls = self._own_calls
+        call = own_calls.own_call(self._gate, name, caller)
         client = self._desk.batch_client(ctx)
-        asking = Asking(caller, None, approve, client)
         try:
             if not wants_progress(ctx):
-                return await call(self._gate, arguments, asking)
+                return await call(self._gate, arguments, own_calls.Asking(caller, None, approve, client))
             async with Beat(ctx) as beat:
-                return await call(self._gate, arguments, replace(asking, progress=beat.progress))
-        except BadRequestError as bad:
+                return await call(self._gate, arguments, own_calls.Asking(caller, beat.progress, approve, client))
+        except own_calls.BadRequestError as bad:
             return _failed(str(bad))
         finally:
             await client.drained()

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from headgate.server.beside import beside
+from headgate.server.era import serve_client
 from headgate.server.log import set_up_log
 from headgate.server.mcp_server import mcp_server
 from headgate.server.opening import open_gate
@@ -44,7 +45,7 @@ async def _serve_stdin(settings: Settings) -> None:
             beside(tell_of_faults(gate)),
             reloading(gate),
         ):
-            await server.run(reading, writing, server.create_initialization_options())
+            await serve_client(server, reading, writing)
 
 
 async def _load_the_rest(answered: asyncio.Event) -> None:

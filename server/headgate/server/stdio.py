@@ -4,18 +4,22 @@ The SDK's own reads and writes in worker threads, which costs more a message tha
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import anyio
 import mcp_types as types
+import orjson
 from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from headgate.server.lines import (
     MAX_LINE,
@@ -28,6 +32,10 @@ from headgate.server.lines import (
 )
 
 logger = logging.getLogger(__name__)
+
+MAX_AHEAD = 8
+"""Messages before a session's first request that are kept."""
+_OF_REQUESTS = {"jsonrpc", "id", "method", "params"}
 
 
 @asynccontextmanager
@@ -122,6 +130,21 @@ class LinesIn(_Stream):
         self._source = source
         self._unanswered = unanswered
         self._wait = wait
+        self._ahead: deque[SessionMessage | Exception] = deque()
+
+    async def opening(self) -> types.JSONRPCRequest | None:
+        """The first request, which is still to be received, as is what came before it; `None` where none comes."""
+        while True:
+            try:
+                item = await self._next()
+            except anyio.EndOfStream:
+                return None
+            message = item.message if isinstance(item, SessionMessage) else None
+            if isinstance(message, types.JSONRPCRequest):
+                self._ahead.append(item)
+                return message
+            if len(self._ahead) < MAX_AHEAD:
+                self._ahead.append(item)
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message.
@@ -130,6 +153,9 @@ class LinesIn(_Stream):
             anyio.EndOfStream: The client has closed our stdin.
 
         """
+        return self._ahead.popleft() if self._ahead else await self._next()
+
+    async def _next(self) -> SessionMessage | Exception:
         while True:
             try:
                 line = await self._source.next_line()
@@ -146,7 +172,7 @@ class LinesIn(_Stream):
 
     def _message(self, line: bytes) -> SessionMessage | Exception:
         try:
-            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            message = _request_in(line) or types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError as malformed:
             return malformed
         self._unanswered.came_in(message)
@@ -180,7 +206,7 @@ class LinesOut(_Stream):
             anyio.BrokenResourceError: The client no longer reads.
 
         """
-        line = item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+        line = _encoded(item.message) + b"\n"
         try:
             await self._sink.put(line)
         except OSError:
@@ -188,3 +214,21 @@ class LinesOut(_Stream):
         finally:
             self._unanswered.went_out(item.message)
             self._answered()
+
+
+def _request_in(line: bytes) -> types.JSONRPCRequest | None:
+    """The request that a line holds; `None` for anything else. To try every kind of message takes twice as long."""
+    try:
+        fields: object = from_json(line)
+        if isinstance(fields, dict) and cast("dict[str, Any]", fields).keys() == _OF_REQUESTS:
+            return types.JSONRPCRequest.model_validate(fields, by_name=False)
+    except (ValueError, ValidationError):
+        pass
+    return None
+
+
+def _encoded(message: types.JSONRPCMessage) -> bytes:
+    if isinstance(message, types.JSONRPCResponse):
+        with contextlib.suppress(TypeError):  # an integer of more than 64 bits, half a surrogate pair
+            return orjson.dumps({"jsonrpc": "2.0", "id": message.id, "result": message.result})
+    return message.model_dump_json(by_alias=True, exclude_unset=True).encode()

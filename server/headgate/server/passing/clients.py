@@ -42,7 +42,7 @@ class RequestClient:
         """`seat` is the client's own."""
         self._seat = seat
         self.who: Hashable = seat
-        self.capabilities = capabilities_of(ctx.session)
+        self.capabilities = capabilities_of(ctx.session, seat)
         self.wants_progress = ctx.meta is not None and ctx.meta.get("progress_token") is not None
         self.meta: Mapping[str, Any] = self._meta_in(ctx)
         self._follow(ctx)
@@ -102,7 +102,7 @@ class SeatClient:
         """It is reached over the stream that belongs to no request."""
         self.who: Hashable = seat
         self._seat = seat
-        self.capabilities = capabilities_of(seat.session)
+        self.capabilities = capabilities_of(seat.session, seat)
         self._outbox = Outbox(seat.session, None)
 
     async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -204,10 +204,15 @@ async def asked(
     return answer.model_dump()
 
 
-def capabilities_of(session: ServerSession) -> dict[str, Any]:
-    """What the client says that it can do."""
-    found = session.client_capabilities
-    return {} if found is None else found.model_dump(by_alias=True, mode="json", exclude_none=True)
+def capabilities_of(session: ServerSession, seat: Seat | None) -> Mapping[str, Any]:
+    """What the client says that it can do. In the older era it says so once."""
+    said = session.client_capabilities
+    if seat is not None and said is seat.known:
+        return seat.capabilities
+    found: Mapping[str, Any] = {} if said is None else said.model_dump(by_alias=True, mode="json", exclude_none=True)
+    if seat is not None:
+        seat.known, seat.capabilities = said, found
+    return found
 
 
 def client_of(ctx: Context, principal: str) -> Hashable:

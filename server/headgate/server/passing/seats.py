@@ -1,6 +1,6 @@
 """The clients of the handshake era that are connected. In the newer era there is nothing but single requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ class Seat:
     """The SDK makes one for each request; that of the latest reaches the same client."""
     level: str | None = None
     """The least urgent log messages that it wants; `None` where it has not said."""
+    capabilities: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What it can do, as it said when it was `known` by that."""
+    known: object = None
     uris: set[str] = field(default_factory=set[str])
     """The resources that it has subscribed to."""
 
