@@ -31,7 +31,7 @@ async def test_the_oldest_batches_go_first_and_a_running_one_never() -> None:
 async def test_what_is_kept_because_it_runs_goes_once_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "KEPT_IN_ALL", 2 * KEPT_BATCHES)
     many = 4 * KEPT_BATCHES
-    async with gate_with(shop=Shop(), answer_within_s=0.1) as gate:
+    async with gate_with(shop=Shop(), answer_within_s=0.05) as gate:
         running = [(await gate.batch([look("r", 100)]))["batch_id"] for _ in range(many)]
         kept = [gate.result(batch_id, None, Page()) is not None for batch_id in running]
         await asyncio.sleep(1000)
