@@ -290,6 +290,20 @@ async def test_one_over_which_headgate_stumbles_ends_all_the_same(caplog: pytest
     assert "failed inside headgate" in caplog.text
 
 
+async def test_whoever_carries_it_does_not_stumble_with_the_one_who_asked(caplog: pytest.LogCaptureFixture) -> None:
+    far = Far()
+
+    def stumble(_direct: Direct) -> None:
+        raise ValueError("a secret")
+
+    direct = Direct(attempt(), stumble)
+    assert far.path.begin(direct)
+    direct.set_result(answer())
+
+    assert far.is_idle
+    assert "failed inside headgate" in caplog.text
+
+
 async def test_a_thousand_answered_leave_no_rings_for_the_garbage_collector() -> None:
     far = Far(UpstreamRules(concurrency=2_000))
     gc.collect()

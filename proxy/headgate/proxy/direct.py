@@ -187,6 +187,7 @@ class Direct:
         listeners = self._listeners
         if state != "unsettled":
             self._let_go()
+        # Whoever carries this carries others too, and must not stumble with it.
         try:
             while self._clear:
                 self._clear.pop()()
@@ -196,7 +197,10 @@ class Direct:
             logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
             self.state = "failed"
             self.failure = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=True)
-        listeners[0](self)
+        try:
+            listeners[0](self)
+        except Exception:
+            logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
 
     def _let_go(self) -> None:
         """Hold nobody who holds this: thousands of rings a second would be the garbage collector's to find."""
