@@ -13,6 +13,8 @@ if sys.platform == "linux":
 
 _PIECE = 64 * 1024
 """Bytes of lines that are given to the pipe at once; a longer line goes by itself."""
+_ENOUGH = 8 * 1024
+"""Bytes after which the rest of a turn's lines are not waited for: the child can as well begin."""
 _TRY_AGAIN_S = 0.01
 
 
@@ -76,6 +78,8 @@ class Input:
             self._loop.call_soon(self._flush)
             if not self._blocked:
                 self._push()
+        elif self.waiting >= _ENOUGH and not self._blocked:
+            self._push()
         return slip
 
     def take_back(self, slip: Slip) -> bool:
