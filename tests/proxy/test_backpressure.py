@@ -65,5 +65,8 @@ async def test_who_has_said_nothing_for_a_while_may_say_as_much_again() -> None:
 
 
 def test_a_long_line_weighs_more_than_a_short_one() -> None:
-    assert [weight_of(size, is_message=False) for size in (0, 100, HEAVY, 10 * HEAVY)] == [1, 1, 2, 11]
-    assert weight_of(0, is_message=True) > weight_of(0, is_message=False)
+    assert [weight_of(b"x" * size) for size in (0, 100, HEAVY, 10 * HEAVY)] == [1, 1, 2, 11]
+
+
+def test_a_message_weighs_more_than_what_is_none() -> None:
+    assert weight_of(b"{}") > weight_of(b"xx")

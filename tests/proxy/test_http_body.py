@@ -8,7 +8,7 @@ import pytest
 from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.backpressure import FREE_S, LONG_PAUSE_S, PART, PAUSE_S, weight_of
-from headgate.proxy.http_body import Pauses, events_of
+from headgate.proxy.http_body import EVENT, Pauses, events_of
 from headgate.proxy.rpc import Rpc
 
 pytestmark = in_virtual_time
@@ -54,9 +54,9 @@ async def test_one_long_answer_is_read_without_a_pause() -> None:
 
 async def test_news_is_paid_for_with_pauses_and_longer_ones_where_nothing_is_awaited() -> None:
     news = b"data: {}\n\n" * 5_000
-    weight = 5_000 * 5 * weight_of(2, is_message=True)
+    weight = 5_000 * EVENT * weight_of(b"{}")
     for awaited, pause_s in ((True, PAUSE_S), (False, LONG_PAUSE_S)):
-        count, seconds = await reading_s(news, weight_of(2, is_message=True), awaited=awaited)
+        count, seconds = await reading_s(news, weight_of(b"{}"), awaited=awaited)
         assert count == 5_000
         assert is_paid(seconds, weight, pause_s)
 

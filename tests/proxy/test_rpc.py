@@ -300,4 +300,4 @@ async def test_what_nobody_waits_for_is_weighed_and_answers_are_not() -> None:
             line.rpc.receive(message)
             weights.append(line.rpc.unasked - before)
         line.says(method="notifications/of/a/kind")
-        assert [*weights, line.rpc.unasked] == [1, 11, 2, 2, sum(weights) + 2 + HANDLED]
+        assert [*weights, line.rpc.unasked] == [1, 11, 3, 3, sum(weights) + 3 + HANDLED]

@@ -169,7 +169,7 @@ async def test_a_flood_of_garbage_and_a_huge_answer_hold_nobody_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with gate_before(tmp_path) as gate, watched() as lag:
-        flood = gate.batch([call("flood", mb=10), call("big", "big", bytes=64_000_000), call("pid", "after")])
+        flood = gate.batch([call("flood", mb=1), call("big", "big", bytes=64_000_000), call("pid", "after")])
         siblings = [delayed(n * 0.05, lambda n=n: gate.call("good__echo", {"n": n})) for n in range(10)]
         reply, *answers = await all_at_once(flood, *siblings)
         assert [answer["structuredContent"]["n"] for answer in answers] == list(range(10))

@@ -12,6 +12,8 @@ HEAVY = 512
 """Bytes that weigh as much as one line more."""
 LET_GO = 2_048
 """The same, of what is only let go as it comes in."""
+_PARSED = 3
+"""How much more a line weighs that is a message, or looks like one."""
 HANDLED = 50
 """Lines that a request or a notification weighs that a handler has to run for."""
 FREE_S = 0.1
@@ -61,6 +63,6 @@ class Allowance:
         return max(self._rota.wait_s(now, int(parts)), 0.0 if awaited else parts * LONG_PAUSE_S)
 
 
-def weight_of(size: int, *, is_message: bool) -> int:
-    """What a message, or a line that is none, of `size` bytes weighs that nobody asked for."""
-    return (1 + size // HEAVY) * (1 + is_message)
+def weight_of(line: bytes) -> int:
+    """What a line weighs that nobody asked for: more, if it looks like a message and has been parsed."""
+    return (1 + len(line) // HEAVY) * (_PARSED if line.startswith(b"{") else 1)

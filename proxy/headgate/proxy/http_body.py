@@ -18,7 +18,7 @@ _SHORT = 64 * 1024
 _PATIENCE_S = 1.0
 _SLICE = 4 * 1024
 """Bytes of events that are looked at before it is asked whether that is too much: they can be as many blank lines."""
-_EVENT, _LINES_AN_EVENT = 5, 4
+EVENT, _LINES_AN_EVENT = 3, 4
 """How much more than a line over stdio an event costs, and how many lines one has."""
 _BREATH, _BREATH_S = 256 * 1024, 0.003
 """After so many bytes everybody else goes on for so long: a small body can decompress to a large one."""
@@ -67,7 +67,7 @@ class Pauses:
 
     async def pause(self, lines: int, *, awaited: bool) -> None:
         """Let everybody else go on for a while, if too much has come in, so many lines that were no event included."""
-        weight, self._weighed = _EVENT * (self._line.unasked - self._weighed) + lines, self._line.unasked
+        weight, self._weighed = EVENT * (self._line.unasked - self._weighed) + lines, self._line.unasked
         pause_s = self._allowance.pause_s(weight, awaited=awaited)
         if pause_s:
             await asyncio.sleep(pause_s)

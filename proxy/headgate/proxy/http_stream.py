@@ -87,7 +87,7 @@ class Streams:
                     continue
                 message = decoded(countable(event.data))
                 if message is not None and "method" in message:
-                    self._line.unasked += weight_of(len(event.data), is_message=True)
+                    self._line.unasked += weight_of(event.data)
                     self._line.take(message)
                 elif message is not None and identity is not None and answers(message, identity):
                     await _ended(events)
@@ -95,7 +95,7 @@ class Streams:
                 elif message is None and identity is not None:
                     raise no_json()
                 else:
-                    self._line.unasked += weight_of(len(event.data), is_message=message is not None)
+                    self._line.unasked += weight_of(event.data)
                     self._line.ignored += 1
         return None
 

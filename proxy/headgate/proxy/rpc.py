@@ -117,13 +117,13 @@ class Rpc(Line):
     def receive(self, line: bytes) -> None:
         """Take one message in."""
         if len(line) > _LONG and line.count(b"{") + line.count(b"[") > MAX_NODES:
-            self.unasked += weight_of(len(line), is_message=False)
+            self.unasked += weight_of(line)
             self._too_large(line[:_EDGE], line[-_EDGE:], f"it holds more than {MAX_NODES:,} lists and objects")
             return
         message = decoded(line)
         if message is not None and "method" not in message and self._settle(message):
             return
-        self.unasked += weight_of(len(line), is_message=message is not None)
+        self.unasked += weight_of(line)
         if message is None:
             self.ignored += 1
             self.noise(line)
