@@ -10,6 +10,7 @@ first attempt in `Attempt.first`, and goes on from there.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.proxy.attempt import Attempt
@@ -187,20 +188,18 @@ class Direct:
         listeners = self._listeners
         if state != "unsettled":
             self._let_go()
-        # Whoever carries this carries others too, and must not stumble with it.
         try:
             while self._clear:
                 self._clear.pop()()
-            for told in listeners[:0:-1]:
+            for told in reversed(listeners):
                 told(self)
         except Exception:
+            # Whoever carries this carries others too, and must not stumble with it; whoever asked must hear of an end.
             logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
             self.state = "failed"
             self.failure = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=True)
-        try:
-            listeners[0](self)
-        except Exception:
-            logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
+            with suppress(Exception):
+                listeners[0](self)
 
     def _let_go(self) -> None:
         """Hold nobody who holds this: thousands of rings a second would be the garbage collector's to find."""
