@@ -1,19 +1,13 @@
 """What was configured for one server is for no other to see: redirects, and TLS that cannot be trusted."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from tests.proxy.certificate import certificate
 from tests.proxy.faulty import Raw, faulty_server, reply
 from tests.proxy.misbehaving import SECRET
 from tests.proxy.parts import all_at_once
@@ -159,27 +153,3 @@ async def test_a_server_that_speaks_no_tls_is_said_to_fail_at_it(transport: str)
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         said = await reason(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp", transport)
     assert "cannot connect to 127.0.0.1 securely: TLS failed (WRONG_VERSION_NUMBER)" in said
-
-
-def certificate(folder: Path) -> Path:
-    """A certificate for the loopback that vouches for itself, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "own.pem"
-    path.write_bytes(
-        made.public_bytes(Encoding.PEM)
-        + key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    )
-    return path

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import resource
 import ssl
-import subprocess
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.proxy.certificate import certificate
 from tests.proxy.endpoints.origin import Origin, origin, response
 
 from headgate.proxy.connection import CallFailedError
@@ -260,7 +260,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 async def test_a_certificate_that_is_not_trusted_ends_the_call_before_anything_is_sent(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate(tmp_path))
+    context.load_cert_chain(certificate(tmp_path))
     arrived: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -276,15 +276,6 @@ async def test_a_certificate_that_is_not_trusted_ends_the_call_before_anything_i
     assert "no secure connection to localhost" in str(failed)
     assert "certificate" in str(failed)
     assert not any(arrived)
-
-
-def certificate(folder: Path) -> tuple[str, str]:
-    """A certificate for localhost that nobody has signed, and its key."""
-    paths = str(folder / "cert.pem"), str(folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
-    subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True, timeout=30)
-    return paths
 
 
 async def test_an_answer_that_never_ends_takes_no_more_than_may_be_held() -> None:

@@ -17,7 +17,9 @@ def piped(width: int = 80) -> tuple[Stage, StringIO]:
 
 def terminal() -> tuple[Stage, StringIO]:
     paper = StringIO()
-    return Stage(Console(file=paper, width=80, force_terminal=True, color_system="truecolor")), paper
+    capable = {"TERM": "xterm-256color"}  # whatever terminal the tests run in
+    console = Console(file=paper, width=80, force_terminal=True, color_system="truecolor", _environ=capable)
+    return Stage(console), paper
 
 
 def test_a_pipe_gets_no_control_characters_and_nothing_that_is_unfinished() -> None:
