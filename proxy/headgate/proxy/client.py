@@ -71,6 +71,11 @@ class Clocked(Protocol):
     clock: Clock | None
 
 
+def patient(client: Client, call: Clocked) -> Client:
+    """`client`, with the clock of `call` stopped while it is asked, where it can be asked anything."""
+    return PatientClient(client, call) if client.capabilities else client
+
+
 class PatientClient:
     """A client whose call's clock stands still for as long as it is being asked: people take their time."""
 

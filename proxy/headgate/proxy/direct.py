@@ -38,6 +38,11 @@ def begin_nothing(_direct: "Direct") -> bool:
     return False
 
 
+def broken(attempt: Attempt) -> CallFailedError:
+    """What is told of a call over which headgate itself has stumbled."""
+    return CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
+
+
 class Direct:
     """One read on its way without a task. Whoever carries it gives it the answer, as one would a future."""
 
@@ -53,6 +58,7 @@ class Direct:
         "_timer",
         "answer",
         "attempt",
+        "began_at",
         "failure",
         "flight",
         "over",
@@ -70,6 +76,8 @@ class Direct:
         """What identical reads wait for."""
         self.over: tuple[Replica, Connection] | None = None
         """Which session carries it."""
+        self.began_at = 0.0
+        """When its clock started, on the event loop's time."""
         self._loop = asyncio.get_running_loop()
         self._listeners = [told]
         self._clear: list[Callable[[], None]] = []
@@ -104,7 +112,7 @@ class Direct:
     def start_clock(self, clocks: Clocks) -> None:
         """Let it end when its time is over."""
         attempt = self.attempt
-        now = attempt.started_at = self._loop.time()
+        now = self.began_at = attempt.started_at = self._loop.time()
         attempt.sent = True
         attempt.clock = self
         self._ends_at = now + attempt.timeout_s
@@ -197,7 +205,7 @@ class Direct:
             # Whoever carries this carries others too, and must not stumble with it; whoever asked must hear of an end.
             logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
             self.state = "failed"
-            self.failure = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=True)
+            self.failure = broken(self.attempt)
             with suppress(Exception):
                 listeners[0](self)
 

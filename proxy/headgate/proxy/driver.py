@@ -14,7 +14,7 @@ from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.capacity import Capacity
 from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError
-from headgate.proxy.direct import Begin, Direct, begin_nothing
+from headgate.proxy.direct import Begin, Direct, begin_nothing, broken
 from headgate.tools.filling import CheckArguments
 from headgate.tools.keys import item_key
 from headgate.tools.outcome import Answer, Failure, Outcome
@@ -213,11 +213,11 @@ class Driver:
             if task is None or task.cancelling():
                 raise
             # Nobody cancelled this call: something that it waited for was.
-            broken = CallFailedError("UPSTREAM_ERROR", "the upstream's session has ended", sent=attempt.sent)
-            return broken.failure(attempt.tool.kind)
+            ended = CallFailedError("UPSTREAM_ERROR", "the upstream's session has ended", sent=attempt.sent)
+            return ended.failure(attempt.tool.kind)
         except Exception:
             logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
-            return _broken(attempt)
+            return broken(attempt).failure(attempt.tool.kind)
 
     @staticmethod
     def _read(attempt: Attempt, answer: Mapping[str, Any]) -> Answer | Failure:
@@ -225,13 +225,7 @@ class Driver:
             return read_result(answer)
         except Exception:
             logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
-            return _broken(attempt)
-
-
-def _broken(attempt: Attempt) -> Failure:
-    """What is told of a call over which headgate itself has stumbled."""
-    broken = CallFailedError("UPSTREAM_ERROR", "headgate could not make this call", sent=attempt.sent)
-    return broken.failure(attempt.tool.kind)
+            return broken(attempt).failure(attempt.tool.kind)
 
 
 def _may_have_more(plan: Plan, calls: int) -> bool:

@@ -110,7 +110,7 @@ class _Way:
         attempt, now = direct.attempt, asyncio.get_running_loop().time()
         match direct.state:
             case "answered":
-                self._answered(attempt, now)
+                self._answered(attempt, direct.began_at, now)
             case "failed":
                 self._circuit.timed_out(attempt, now)
                 direct.failure = _timed_out(attempt)
@@ -129,9 +129,11 @@ class _Way:
             if not limits.entered(attempt):
                 await limits.enter(attempt)
             limits.retries.budget.deposit()
-            attempt.started_at = loop.time()
-        began_at = loop.time() if attempt.started_at is None else attempt.started_at
-        clock = asyncio.timeout_at(began_at + attempt.timeout_s if first is None else first.when())
+            began_at = attempt.started_at = loop.time()
+            clock = asyncio.timeout_at(began_at + attempt.timeout_s)
+        else:
+            began_at = first.began_at
+            clock = asyncio.timeout_at(first.when())
         attempt.clock = clock
         seen = False
         try:
@@ -147,7 +149,7 @@ class _Way:
                         await self._prepare_another(attempt, failed)
                         began_at = loop.time()
                     else:
-                        self._answered(attempt, loop.time(), began_at)
+                        self._answered(attempt, began_at, loop.time())
                         return answer
         except TimeoutError:
             if not clock.expired():
@@ -158,10 +160,9 @@ class _Way:
         finally:
             self._over(attempt)
 
-    def _answered(self, attempt: Attempt, now: float, began_at: float | None = None) -> None:
-        began_at = attempt.started_at if began_at is None else began_at
+    def _answered(self, attempt: Attempt, began_at: float, now: float) -> None:
         self._circuit.answered(attempt, now)
-        self._limits.durations.note(attempt.tool.name, now - (now if began_at is None else began_at))
+        self._limits.durations.note(attempt.tool.name, now - began_at)
 
     def _over(self, attempt: Attempt) -> None:
         self._limits.leave(attempt)

@@ -19,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from headgate.proxy.attempt import Attempt
-from headgate.proxy.client import Client, PatientClient
+from headgate.proxy.client import Client, patient
 from headgate.proxy.client_session import Session
 from headgate.proxy.connection import (
     AnsweredWithErrorError,
@@ -109,9 +109,7 @@ class SessionConnection:
             if self.meta is not None:
                 params["_meta"] = self.meta
             return send("tools/call", params, direct)
-        client, traffic = attempt.client, self.session.traffic
-        if client.capabilities:
-            client = PatientClient(client, attempt)
+        client, traffic = patient(attempt.client, attempt), self.session.traffic
         token = traffic.enter(client)
         shown = meta_for(client, self.meta, token)
         if shown:

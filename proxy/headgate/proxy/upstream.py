@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
-from headgate.proxy.client import PatientClient
+from headgate.proxy.client import patient
 from headgate.proxy.connection import (
     CallFailedError,
     Connection,
@@ -280,7 +280,7 @@ async def _sent_over(connection: Connection, attempt: Attempt) -> Mapping[str, A
     direct, attempt.first = attempt.first, None
     first = None if direct is None else direct.result()
     if attempt.client is not None and isinstance(connection, SessionConnection):
-        client = PatientClient(attempt.client, attempt)
+        client = patient(attempt.client, attempt)
         return await to_the_end(lambda more: connection.call_for(client, attempt, more), client, first)
     if first is not None:
         return first

@@ -24,7 +24,7 @@ _ANSWERED = frozenset(("content", "structuredContent", "isError"))
 
 
 class PlainCalls:
-    """A middleware of the SDK's server, to be the innermost: it answers plain calls by `call_tool`."""
+    """A middleware of the SDK's server: it answers plain calls by `call_tool`, and passes all else on."""
 
     def __init__(self, call_tool: CallTool) -> None:
         """`call_tool` gives results that fit the client's version."""

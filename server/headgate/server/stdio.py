@@ -18,7 +18,6 @@ import anyio
 import mcp_types as types
 import orjson
 from mcp.shared.message import SessionMessage
-from pydantic import ValidationError
 from pydantic_core import from_json
 
 from headgate.server.lines import (
@@ -222,7 +221,7 @@ def _request_in(line: bytes) -> types.JSONRPCRequest | None:
         fields: object = from_json(line)
         if isinstance(fields, dict) and cast("dict[str, Any]", fields).keys() == _OF_REQUESTS:
             return types.JSONRPCRequest.model_validate(fields, by_name=False)
-    except (ValueError, ValidationError):
+    except ValueError:
         pass
     return None
 
