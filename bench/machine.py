@@ -12,7 +12,7 @@ from rich.table import Table
 
 from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.catalogue import Catalogue, Listing, Tool
-from headgate.tools.outcome import Answer
+from headgate.tools.outcome import Answer, Outcome
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.rules import UpstreamRules
 from headgate.tools.schedule import Command, Ended, Schedule, Start
@@ -49,12 +49,12 @@ def walked(plan: Plan) -> None:
     """Walk `plan` to its end, each call answered at once."""
     schedule = Schedule(plan, takes_anything)
     commands: list[Command] = schedule.begin(0.0)
-    answer = Answer({})
+    outcome = Outcome(Answer({}), 1.0, 0.0)
     while commands:
         following: list[Command] = []
         for command in commands:
             if isinstance(command, Start):
-                following += schedule.handle(Ended(command.index, answer, 0.0), 1.0)
+                following += schedule.handle(Ended(command.index, outcome), 1.0)
         commands = following
     if not schedule.done:
         sys.exit("the schedule did not end")

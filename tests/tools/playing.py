@@ -18,7 +18,8 @@ class Play:
 
     def end(self, identity: str, result: Answer | Failure | None = None, now: float = 1) -> list[str]:
         name, _, item = identity.removesuffix("]").partition("[")
-        event = Ended(self._ids.index(name), result or Answer({}), 0, item=int(item) if item else None)
+        outcome = Outcome(result or Answer({}), now, 0)
+        event = Ended(self._ids.index(name), outcome, int(item) if item else None)
         return words(self.plan, self.schedule.handle(event, now))
 
     def tell(self, event: Event, now: float = 1) -> list[str]:

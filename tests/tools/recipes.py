@@ -73,7 +73,7 @@ class Run:
     def end(self, name: str, result: Any = None) -> None:
         index, item = self.flying.pop(name)
         answer = result if isinstance(result, Failure) else Answer(result)
-        self._note(self.schedule.handle(Ended(index, answer, 0.0, item=item), 1))
+        self._note(self.schedule.handle(Ended(index, Outcome(answer, 1, 0.0), item), 1))
 
     def tell(self, event: Expired | Cancelled) -> None:
         self._note(self.schedule.handle(event, 1))

@@ -8,7 +8,7 @@ from typing import Any
 from tests.tools.world import CATALOGUE, Asking, World, as_event
 
 from headgate.tools.batch import Batch, parse_batch
-from headgate.tools.outcome import Answer, Failure
+from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.schedule import Cancel, Cancelled, Command, Ended, Event, Expired, Schedule, Start
 
@@ -87,7 +87,8 @@ class _Simulation:
             return None, now  # it was cancelled, and the driver heeds that
         del self._wanted[start.index, start.item]
         self.run.ended_at[start.index] = now
-        return Ended(start.index, self._answers[number], self.run.started_at[start.index], 0.0, start.item), now
+        outcome = Outcome(self._answers[number], now, self.run.started_at[start.index])
+        return Ended(start.index, outcome, start.item), now
 
 
 def simulate(

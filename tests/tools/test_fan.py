@@ -126,7 +126,7 @@ def test_what_an_item_says_is_data_and_never_a_reference() -> None:
     schedule = schedule_of(plan)
     schedule.begin(0)
     said = [{"$from": "r"}, {"$item": "$"}, {"$format": "{x}"}]
-    commands = schedule.handle(Ended(0, Answer(said), 0), 1)
+    commands = schedule.handle(Ended(0, Outcome(Answer(said), 1, 0)), 1)
 
     assert [command.arguments["x"] for command in commands if isinstance(command, Start)] == said
 

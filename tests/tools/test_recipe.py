@@ -10,7 +10,7 @@ from tests.tools.building import CATALOGUE, batch_of, call, listing, ref
 
 from headgate.tools.batch import Batch, Call
 from headgate.tools.catalogue import Catalogue
-from headgate.tools.outcome import Answer
+from headgate.tools.outcome import Answer, Outcome
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.recipe import Recipe, as_tool, defaults, expand, input_schema
 from headgate.tools.refusal import Refusal
@@ -45,8 +45,8 @@ def sent(calls: tuple[Call, ...], **data: Any) -> dict[str, Any]:
         identity = plan.steps[command.index].call.id
         name = identity if command.item is None else f"{identity}[{command.item}]"
         gone[name] = command.arguments
-        answer = Answer(data.get(identity))
-        commands += schedule.handle(Ended(command.index, answer, 0.0, item=command.item), 0)
+        outcome = Outcome(Answer(data.get(identity)), 0, 0.0)
+        commands += schedule.handle(Ended(command.index, outcome, command.item), 0)
     assert schedule.done
     return gone
 

@@ -4,7 +4,7 @@ import pytest
 from tests.tools.building import call, plan_of, ref, schedule_of
 from tests.tools.playing import Play
 
-from headgate.tools.outcome import Answer, ErrorCode, Failure
+from headgate.tools.outcome import Answer, ErrorCode, Failure, Outcome
 from headgate.tools.plan import Serialize
 from headgate.tools.schedule import Cancel, Cancelled, Ended, Expired, Start
 
@@ -41,7 +41,7 @@ def test_a_call_starts_with_the_values_that_it_refers_to() -> None:
     schedule = schedule_of(plan)
 
     assert schedule.begin(0) == [Start(0, {})]
-    assert schedule.handle(Ended(0, Answer({"id": 7})), 1) == [Start(1, {"id": "<7>"})]
+    assert schedule.handle(Ended(0, Outcome(Answer({"id": 7}), 1)), 1) == [Start(1, {"id": "<7>"})]
 
 
 def test_a_call_whose_reference_finds_nothing_fails_and_is_not_sent() -> None:
@@ -102,7 +102,7 @@ def test_a_reference_with_a_default_waits_and_then_takes_the_default() -> None:
     schedule = schedule_of(plan)
     schedule.begin(0)
 
-    assert schedule.handle(Ended(0, NO), 1) == [Start(1, {"x": None})]
+    assert schedule.handle(Ended(0, Outcome(NO, 1)), 1) == [Start(1, {"x": None})]
 
 
 @pytest.mark.parametrize("first", ["w1", "w2"])
@@ -209,14 +209,14 @@ def test_what_comes_after_a_calls_end_changes_nothing() -> None:
     assert play.became() == {"r": "ok", "s": "CANCELLED"}
 
 
-def test_an_outcome_says_when_a_call_went_out_and_how_long_it_waited_for_that() -> None:
+def test_the_outcome_of_a_call_is_what_was_told_of_its_end() -> None:
     schedule = schedule_of(plan_of(call("a.get", "r")))
     schedule.begin(10)
-    schedule.handle(Ended(0, Answer(1), 12.0, 2.0), 15)
-    (outcome,) = schedule.outcomes
+    outcome = Outcome(Answer(1), 15, 12.0, 2.0)
+    schedule.handle(Ended(0, outcome), 15)
 
-    assert outcome is not None
-    assert (outcome.started_at, outcome.queued_s, outcome.ended_at, outcome.duration_s) == (12.0, 2.0, 15, 3.0)
+    assert schedule.outcomes == (outcome,)
+    assert outcome.duration_s == 3.0
     assert (schedule.ended, schedule.in_flight(0)) == (1, False)
 
 

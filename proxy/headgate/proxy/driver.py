@@ -53,7 +53,8 @@ class Driver:
         """What each call that has not ended can be cancelled by."""
         self._queued: dict[_Key, Attempt] = {}
         """The writes under way, until the batch is over."""
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiting: list[Callable[[], None]] = []
+        """Told of the end."""
         self._deadline: asyncio.TimerHandle | None = None
         self._ends_at: float | None = None
         self._group: asyncio.TaskGroup
@@ -73,19 +74,37 @@ class Driver:
         """Whether every call has ended."""
         return self._schedule.done
 
-    async def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until every call has ended, for `timeout_s` at most; whether that is so."""
-        if self._schedule.done:
-            return True
-        waiter = self._loop.create_future()
-        self._waiters.append(waiter)
-        timer = None if timeout_s is None else self._loop.call_later(timeout_s, _release, waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.remove(waiter)
+    def tell(self, told: Callable[[], None], within_s: float | None = None) -> Callable[[], None]:
+        """Call `told` when every call has ended, or after `within_s`: once, unless what this gives is called before.
+
+        To be asked only while it is not `done`.
+        """
+        timer: asyncio.TimerHandle | None = None
+
+        def forget() -> None:
             if timer is not None:
                 timer.cancel()
+            if tell in self._waiting:
+                self._waiting.remove(tell)
+
+        def tell() -> None:
+            forget()
+            told()
+
+        self._waiting.append(tell)
+        if within_s is not None:
+            timer = self._loop.call_later(within_s, tell)
+        return forget
+
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until every call has ended, for `timeout_s` at most; whether that is so."""
+        if not self._schedule.done:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            forget = self.tell(partial(_release, waiter), timeout_s)
+            try:
+                await waiter
+            finally:
+                forget()
         return self._schedule.done
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -94,17 +113,20 @@ class Driver:
         self.started_at = self._loop.time()
         if self.plan.batch.timeout_s is not None:
             self._ends_at = self.started_at + self.plan.batch.timeout_s
-            self._deadline = self._loop.call_at(self._ends_at, self._handle, Expired())
+            self._deadline = self._loop.call_at(self._ends_at, self._expire)
         self._act(self._schedule.begin(self.started_at))
         self._note_progress()
 
     def cancel(self) -> None:
         """Start nothing more and end the reads in flight; a write in flight goes on to its end."""
-        self._handle(Cancelled())
+        self._handle(Cancelled(), self._loop.time())
 
-    def _handle(self, event: Event) -> None:
+    def _expire(self) -> None:
+        self._handle(Expired(), self._loop.time())
+
+    def _handle(self, event: Event, now: float) -> None:
         if not self._schedule.done:
-            self._act(self._schedule.handle(event, self._loop.time()))
+            self._act(self._schedule.handle(event, now))
             if self._schedule.over is not None and self._queued:
                 self._call_off(self._schedule.over)
             self._note_progress()
@@ -115,7 +137,8 @@ class Driver:
         for (index, item), attempt in queued.items():
             if not attempt.sent and self._schedule.in_flight(index):
                 self._under_way[index, item].cancel()
-                self._act(self._schedule.handle(Ended(index, why, item=item), self._loop.time()))
+                now = self._loop.time()
+                self._act(self._schedule.handle(Ended(index, Outcome(why, now), item), now))
 
     def _act(self, commands: list[Command]) -> None:
         for command in commands:
@@ -154,8 +177,8 @@ class Driver:
             self.ended_at = self._loop.time()
             if self._deadline is not None:
                 self._deadline.cancel()
-            for waiter in self._waiters:
-                _release(waiter)
+            for tell in [*self._waiting]:
+                tell()
         if self.on_progress is not None:
             self.on_progress()
 
@@ -190,18 +213,17 @@ class Driver:
     def _end(self, key: _Key, attempt: Attempt, result: Answer | Failure) -> None:
         self._under_way.pop(key, None)
         index, item = key
-        self._handle(
-            Ended(
-                index,
-                result,
-                attempt.started_at,
-                attempt.queued_s,
-                item,
-                attempt.coalesced,
-                attempt.attempts,
-                attempt.replayed,
-            )
+        now = self._loop.time()
+        outcome = Outcome(
+            result,
+            now,
+            attempt.started_at,
+            attempt.queued_s,
+            coalesced=attempt.coalesced,
+            attempts=attempt.attempts,
+            replayed=attempt.replayed,
         )
+        self._handle(Ended(index, outcome, item), now)
 
     async def _result_of(self, attempt: Attempt) -> Answer | Failure:
         try:
@@ -230,8 +252,12 @@ class Driver:
 
 def _may_have_more(plan: Plan, calls: int) -> bool:
     """Whether more than so many calls may be under way at once."""
-    steps = plan.steps
-    return len(steps) > calls or any(step.asked is not None and step.asked.each is not None for step in steps)
+    if len(plan.steps) > calls:
+        return True
+    for step in plan.steps:  # noqa: SIM110 - a generator costs each batch more than the question
+        if step.asked is not None and step.asked.each is not None:
+            return True
+    return False
 
 
 def _release(waiter: asyncio.Future[None]) -> None:

@@ -15,7 +15,10 @@ class Durations:
 
     def note(self, tool: str, seconds: float) -> None:
         """Note that a call of `tool` was answered after so long."""
-        self._latest.setdefault(tool, deque(maxlen=KEPT)).append(seconds)
+        latest = self._latest.get(tool)
+        if latest is None:
+            latest = self._latest[tool] = deque(maxlen=KEPT)
+        latest.append(seconds)
 
     def typical_s(self, tool: str) -> float | None:
         """The median of the latest calls of `tool`, in seconds; `None` where there was none."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pydantic_core import to_json
+from headgate.tools.compact import compact
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Cut:
 
 def size_of(data: Any) -> int:
     """Bytes of `data` as compact JSON."""
-    return len(to_json(data))
+    return len(compact(data))
 
 
 def fair_limit(sizes: Sequence[int], budget: int) -> int:
@@ -38,7 +38,7 @@ def fair_limit(sizes: Sequence[int], budget: int) -> int:
 
 def cut(data: Any, limit: int) -> Cut:
     """`data` in at most `limit` bytes (2 at least, an empty text)."""
-    text = to_json(data)
+    text = compact(data)
     if len(text) <= limit:
         return Cut(data, len(text), len(text))
     if isinstance(data, list):

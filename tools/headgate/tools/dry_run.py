@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from pydantic_core import to_json
-
 from headgate.tools.catalogue import Tool
+from headgate.tools.compact import compact
 from headgate.tools.plan import Plan, Step
 from headgate.tools.reply import Reply
 
@@ -34,7 +33,7 @@ def dry_run(plan: Plan, batch_id: str, typical_s: Callable[[Tool], float | None]
         **_expected(plan, ids, typical_s),
         "results": [_planned(step, stage_of[index], ids) for index, step in enumerate(plan.steps)],
     }
-    return Reply(body, to_json(body).decode())
+    return Reply(body, compact(body).decode())
 
 
 def _expected(plan: Plan, ids: list[str], typical_s: Callable[[Tool], float | None]) -> dict[str, Any]:

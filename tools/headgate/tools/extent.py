@@ -4,6 +4,7 @@ from typing import Any, cast
 
 MAX_NODES = 100_000
 """Values that are counted: what has more is simply large."""
+_OF_PARTS: tuple[type, ...] = (str, dict, list)
 
 
 def extent_of(value: Any, most: int = MAX_NODES) -> tuple[int, int]:
@@ -19,9 +20,12 @@ def extent_of(value: Any, most: int = MAX_NODES) -> tuple[int, int]:
         if isinstance(part, str):
             characters += len(part)
         elif isinstance(part, dict):
-            fields = cast("dict[str, Any]", part)
-            characters += sum(map(len, fields))
-            pending.extend(fields.values())
+            for key, inner in cast("dict[str, Any]", part).items():
+                characters += len(key)
+                if isinstance(inner, _OF_PARTS):
+                    pending.append(inner)
+                else:
+                    nodes += 1
         elif isinstance(part, list):
             pending.extend(cast("list[Any]", part))
     return nodes, characters

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import to_json
-
 from headgate.tools.budget import cut, fair_limit, size_of
+from headgate.tools.compact import compact
 from headgate.tools.hint import hint_of
 from headgate.tools.jsonpath import BadPathError, Work, compile_path
 from headgate.tools.outcome import RETRYABLE, Answer, Failure, Outcome
@@ -51,7 +50,7 @@ def refused(refusal: Refusal, batch_id: str) -> Reply:
     ]
     summary = f"refused, nothing ran: {count} problem{'s' if count != 1 else ''}. {problems[0]['message']}"
     body = {"batch_id": batch_id, "outcome": "refused", "summary": summary, "problems": problems}
-    return Reply(body, to_json(body).decode())
+    return Reply(body, compact(body).decode())
 
 
 def _clipped(text: str) -> str:
@@ -76,21 +75,22 @@ def reply_to(plan: Plan, outcomes: Sequence[Outcome | None], batch_id: str, dura
             serial_s += outcome.serial_s
         if step.tool is not None and step.tool.rules.result_limit is not None and "data" in envelope:
             _shorten(envelope, step.tool.rules.result_limit)
-    told = f"{counts.get('ok', 0)} of {len(own)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
-    remark = _failures(own) if len(own) > counts.get("ok", 0) else hint_of(plan, outcomes, duration_s)
+    ok = counts.get("ok", 0)
+    told = f"{ok} of {len(own)} ok in {duration_s:.2f} s (one by one: {serial_s:.2f} s)"
+    remark = _failures(own) if len(own) > ok else hint_of(plan, outcomes, duration_s)
     body: dict[str, Any] = {
         "batch_id": batch_id,
         "outcome": outcome_of(counts),
         "summary": f"{told}. {remark}" if remark else told,
         "counts": counts,
-        "duration_ms": _ms(duration_s),
-        "serial_ms": _ms(serial_s),
+        "duration_ms": round(duration_s * 1000),
+        "serial_ms": round(serial_s * 1000),
         "results": results,
     }
-    text = to_json(body)
+    text = compact(body)
     if len(text) > limit:
         _share(results, limit, len(text))
-        text = to_json(body)
+        text = compact(body)
     return Reply(body, text.decode(), tuple(blocks))
 
 
@@ -136,7 +136,7 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
     envelope["status"] = outcome.status
     envelope["duration_ms"] = round(outcome.duration_s * 1000)
     if outcome.queued_s * 1000 >= _MIN_QUEUED_MS:
-        envelope["queued_ms"] = _ms(outcome.queued_s)
+        envelope["queued_ms"] = round(outcome.queued_s * 1000)
     if outcome.coalesced:
         envelope["coalesced"] = True
     if outcome.attempts > 1:
@@ -233,7 +233,3 @@ def _share(results: Sequence[dict[str, Any]], limit: int, total: int) -> None:
     for envelope, size in zip(results, sizes, strict=True):
         if size > share:
             _shorten(envelope, share)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -18,26 +18,21 @@ def read_result(result: Mapping[str, Any]) -> Answer | Failure:
     """The answer or failure that a `tools/call` result stands for."""
     if result.get("resultType") == "input_required":
         return Failure("error", "UPSTREAM_ERROR", _INPUT_REQUIRED)
-    blocks = _blocks(result)
-    if result.get("isError") is True:
-        return Failure("error", "TOOL_ERROR", _error_text(blocks, result))
-    structured = result.get("structuredContent")
     texts: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
-    for block in blocks:
-        (texts if block.get("type") == "text" else others).append(block)
+    content: object = result.get("content")
+    for block in cast("list[object]", content) if isinstance(content, list) else ():
+        if isinstance(block, dict):
+            fields = cast("dict[str, Any]", block)
+            (texts if fields.get("type") == "text" else others).append(fields)
+    if result.get("isError") is True:
+        return Failure("error", "TOOL_ERROR", _error_text([*texts, *others], result))
+    structured = result.get("structuredContent")
     if structured is None:
         return Answer(_data_of(texts), tuple(others))
     # The call did work, so it is no failure; but nothing after this could carry or search such data.
     deep = depth_of(structured, MAX_DATA_DEPTH) > MAX_DATA_DEPTH
     return Answer(_TOO_DEEP if deep else structured, tuple(others))
-
-
-def _blocks(result: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    content = result.get("content")
-    if not isinstance(content, list):
-        return ()
-    return [cast("dict[str, Any]", block) for block in cast("list[object]", content) if isinstance(block, dict)]
 
 
 def _data_of(texts: Sequence[Mapping[str, Any]]) -> Any:

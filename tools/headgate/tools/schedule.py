@@ -37,20 +37,12 @@ from headgate.tools.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Event: the call at `index` has come to its end."""
+    """Event: the call at `index` has come to its end, now."""
 
     index: int
-    result: Answer | Failure
-    started_at: float | None = None
-    queued_s: float = 0.0
+    outcome: Outcome
     item: int | None = None
     """Which item of its list, where it runs once for each."""
-    coalesced: bool = False
-    """Whether an identical call of somebody else's was its answer."""
-    attempts: int = 1
-    """How often it went out."""
-    replayed: bool = False
-    """Whether what became of an earlier write under the same key was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +96,40 @@ class Schedule:
     def __init__(self, plan: Plan, check_arguments: CheckArguments) -> None:
         """Nothing starts before `begin`. `check_arguments` judges arguments whose references were filled in."""
         count = len(plan.steps)
+        self.done = count == 0
+        """Whether every call has ended."""
         self._plan = plan
         self._check_arguments = check_arguments
         self._state = [_State.WAITING] * count
         self._outcomes: list[Outcome | None] = [None] * count
         self._sent_at: list[float | None] = [None] * count
-        self._missing = [len(step.needs) + len(step.after) for step in plan.steps]
-        self._dependents: list[list[int]] = [[] for _ in range(count)]
+        self._missing = [0] * count
+        self._dependents: dict[int, list[int]] = {}
         self._data: dict[str, Any] = {}
         self._halted: dict[Scope, int] = {}
-        self._turn = {index: turn for turn, index in enumerate(plan.order)}
+        self._turn = [0] * count
         self._ready: list[int] = []
         """A heap of the turns of calls that wait for nothing more."""
         self._stopped_by: str | None = None
         self._over: Failure | None = None
         self._left = count
         self._fans: dict[int, Fan] = {}
-        self._guesses = Guesses(plan) if any(step.guesses for step in plan.steps) else None
-        for index in plan.order:
-            step = plan.steps[index]
-            for earlier in (*step.needs, *step.after):
-                self._dependents[earlier].append(index)
+        self._guesses: Guesses | None = None
+        self._line_up()
 
-    @property
-    def done(self) -> bool:
-        """Whether every call has ended."""
-        return self._left == 0
+    def _line_up(self) -> None:
+        """Find out who waits for whom."""
+        for turn, index in enumerate(self._plan.order):
+            step = self._plan.steps[index]
+            self._turn[index] = turn
+            if step.needs or step.after:
+                self._missing[index] = len(step.needs) + len(step.after)
+                for earlier in (*step.needs, *step.after):
+                    self._dependents.setdefault(earlier, []).append(index)
+            else:
+                self._ready.append(turn)
+            if step.guesses and self._guesses is None:
+                self._guesses = Guesses(self._plan)
 
     @property
     def ended(self) -> int:
@@ -154,28 +154,18 @@ class Schedule:
         """Start what waits for nothing."""
         steps = self._plan.steps
         for index in self._plan.order:
-            if _is_invalid(steps[index]):
+            if steps[index].fault is not None and _is_invalid(steps[index]):
                 # Half of a batch's writes would be worse than none: whoever wrote the list believed in all of it.
                 self._halted = {step.chain: index for step in steps if step.chain is not None}
                 break
-        self._ready = [turn for turn, index in enumerate(self._plan.order) if self._missing[index] == 0]
         return self._advance(now)
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take note of `event` and say what to do next. An event for a call that has ended changes nothing."""
         match event:
-            case Ended(index, result, started_at, queued_s, item):
+            case Ended(index, outcome, item):
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
-                outcome = Outcome(
-                    result,
-                    now,
-                    started_at,
-                    queued_s,
-                    coalesced=event.coalesced,
-                    attempts=event.attempts,
-                    replayed=event.replayed,
-                )
                 return self._answered(index, outcome) if item is None else self._item_ended(index, item, outcome)
             case Expired():
                 return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)
@@ -301,6 +291,7 @@ class Schedule:
         self._state[index] = _State.ENDED
         self._outcomes[index] = outcome
         self._left -= 1
+        self.done = self._left == 0
         step = self._plan.steps[index]
         if isinstance(outcome.result, Answer):
             self._data[step.call.id] = outcome.result.data
@@ -311,7 +302,7 @@ class Schedule:
                 self._stopped_by = self._stopped_by or step.call.id
         if self._guesses is not None:
             self._guesses.know(index)
-        for dependent in self._dependents[index]:
+        for dependent in self._dependents.get(index, ()):
             self._missing[dependent] -= 1
             if self._missing[dependent] > 0:
                 continue
