@@ -1,6 +1,7 @@
 """Gates over upstreams inside the process, which write down what happens to each of their calls."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,10 +14,13 @@ from mcp.shared.memory import create_client_server_memory_streams
 
 from headgate.proxy.connection import Connection, Open, Opening
 from headgate.proxy.memory import MemoryUpstream
+from headgate.server.era import serve_client
 from headgate.server.gate import Gate
-from headgate.server.mcp_server import mcp_server
+from headgate.server.lines import sink_of, source_of
+from headgate.server.mcp_server import McpServer, mcp_server
 from headgate.server.opening import gate_over
 from headgate.server.settings import HeadgateSettings, Settings
+from headgate.server.stdio import LinesIn, LinesOut, Unanswered
 from headgate.tools.rules import UpstreamRules
 
 
@@ -100,12 +104,19 @@ async def gate_with(
 
 @asynccontextmanager
 async def client_of(gate: Gate, mode: str, **options: Any) -> AsyncGenerator[mcp.Client]:
-    """An SDK client of the server in front of `gate`: `legacy` is the handshake era, `auto` and `wire` the newest."""
+    """An SDK client of the server in front of `gate`.
+
+    `legacy` is the handshake era, and `stdio` too, over our own lines; `auto` and `wire` the newest.
+    """
     server, changes = mcp_server(gate)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(changes.run)
-        target: Any = _over_streams(server) if mode == "wire" else server
-        async with mcp.Client(target, mode="auto" if mode == "wire" else mode, **options) as client:  # pyright: ignore[reportArgumentType]
+        over: dict[str, tuple[Any, str]] = {
+            "wire": (_over_streams(server), "auto"),
+            "stdio": (_over_stdio(server), "legacy"),
+        }
+        target, era = over.get(mode, (server, mode))
+        async with mcp.Client(target, mode=era, **options) as client:  # pyright: ignore[reportArgumentType]
             yield client
         tasks.cancel_scope.cancel()
 
@@ -117,6 +128,36 @@ async def _over_streams(server: Server[Any]) -> AsyncGenerator[Any]:
         tasks.start_soon(server.run, *server_side, server.create_initialization_options())
         yield client_side
         tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _over_stdio(server: McpServer) -> AsyncGenerator[Any]:
+    async with served(server) as (reading, writing):
+        unanswered = Unanswered()
+        source, sink = await source_of(reading), sink_of(writing)
+        try:
+            yield LinesIn(source, unanswered, wait=False), LinesOut(sink, unanswered, lambda: None)
+        finally:
+            source.close()
+            await sink.close()
+
+
+@asynccontextmanager
+async def served(server: McpServer) -> AsyncGenerator[tuple[int, int]]:
+    """`server` as over stdio: the file descriptors to read its answers from, and to write requests to."""
+    (requests, to_server), (answers, from_server) = os.pipe(), os.pipe()
+    source, sink = await source_of(requests), sink_of(from_server)
+    unanswered = Unanswered()
+    reading, writing = LinesIn(source, unanswered, wait=False), LinesOut(sink, unanswered, lambda: None)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(serve_client(server, reading, writing))
+        try:
+            yield answers, to_server
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving], timeout=5)
+            source.close()
+            await sink.close()
 
 
 def look(tag: str, seconds: float = 0, **more: Any) -> dict[str, Any]:

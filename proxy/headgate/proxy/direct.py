@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.proxy.attempt import Attempt
@@ -205,16 +204,10 @@ class Direct:
         except Exception:
             # Whoever carries this carries others too, and must not stumble with it; whoever asked must hear of an end.
             logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
-            self._end_broken(listeners)
-
-    def _end_broken(self, listeners: list[Told]) -> None:
-        """Tell everybody of an end, whatever they have heard of it: no permit and nobody who waits may be left."""
-        self.state = "failed"
-        self.failure = broken(self.attempt)
-        self._let_go()
-        for rest in (*reversed(self._clear), *(partial(told, self) for told in reversed(listeners))):
+            self.state = "failed"
+            self.failure = broken(self.attempt)
             with suppress(Exception):
-                rest()
+                listeners[0](self)
 
     def _let_go(self) -> None:
         """Hold nobody who holds this: thousands of rings a second would be the garbage collector's to find."""

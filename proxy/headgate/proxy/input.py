@@ -1,4 +1,7 @@
-"""What a child has yet to read: lines in order, given to its pipe as that takes them, and taken back until then."""
+"""What a process has yet to read: lines in order, given to its pipe as that takes them, and taken back until then.
+
+It is a child of ours, or the client that we are a child of.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +17,7 @@ if sys.platform == "linux":
 _PIECE = 64 * 1024
 """Bytes of lines that are given to the pipe at once; a longer line goes by itself."""
 _ENOUGH = 8 * 1024
-"""Bytes after which the rest of a turn's lines are not waited for: the child can as well begin."""
+"""Bytes after which the rest of a turn's lines are not waited for: the reader can as well begin."""
 _TRY_AGAIN_S = 0.01
 
 
@@ -31,7 +34,7 @@ class Pipe(Protocol):
 
 
 class Slip:
-    """One line on its way to the child."""
+    """One line on its way to its reader."""
 
     __slots__ = ("begun", "end", "line")
 
@@ -46,14 +49,16 @@ class Slip:
 
 
 class Input:
-    """The queue before a child's stdin."""
+    """The queue before a pipe."""
 
     def __init__(self, pipe: Pipe, lost: Callable[[], None]) -> None:
-        """`pipe` never lets its writer wait; it is closed with the queue. `lost` is told if the child closes it."""
+        """`pipe` never lets its writer wait; it is closed with the queue. `lost` is told if the reader closes it."""
         self.waiting = 0
         """Bytes that the pipe has not taken yet."""
         self.broken = False
-        """Whether the child has closed it, or we have."""
+        """Whether the reader has closed it, or we have."""
+        self.emptied: Callable[[], None] = _nobody_waits
+        """Told when the pipe has taken everything, after it had no room."""
         self._pipe = pipe
         self._lost = lost
         self._fd = pipe.fileno()
@@ -75,7 +80,7 @@ class Input:
         self.waiting += len(line) + 1
         if not self._gathering:
             self._gathering = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
             if not self._blocked:
                 self._push()
         elif self.waiting >= _ENOUGH and not self._blocked:
@@ -83,7 +88,7 @@ class Input:
         return slip
 
     def take_back(self, slip: Slip) -> bool:
-        """Whether the line could be kept from the child: none of it will ever be sent."""
+        """Whether the line could be kept from the reader: none of it will ever be sent."""
         if slip.begun:
             return False
         if slip.line is not None:
@@ -97,15 +102,16 @@ class Input:
         return self._total + self.waiting
 
     def read_to(self) -> int:
-        """How far the child has read; where the system does not tell, how far its pipe has."""
+        """How far the reader has come; where the system does not tell, how far its pipe has."""
         return self._total - _unread(self._fd) if not self.broken else self._total
 
     def close(self) -> None:
-        """Send nothing more, not even what waits, and let the child see the end."""
+        """Send nothing more, not even what waits, and let the reader see the end."""
         if not self.broken:
             self._break()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Give the pipe what it takes, without waiting for what else is sent in this turn."""
         self._gathering = False
         if self._slips and not self._blocked and not self.broken:
             self._push()
@@ -180,14 +186,19 @@ class Input:
             self._blocked = False
             if sys.platform != "win32":
                 self._loop.remove_writer(self._fd)
+            self.emptied()
 
     def _break(self) -> None:
-        self._unblock()
         self.broken = True
         self._slips.clear()
         self._rest = b""
         self.waiting = 0
+        self._unblock()
         self._pipe.close()
+
+
+def _nobody_waits() -> None:
+    pass
 
 
 def _unread(fd: int) -> int:

@@ -111,10 +111,10 @@ class _Way:
         match direct.state:
             case "answered":
                 self._answered(attempt, direct.began_at, now)
-            case "failed" if direct.failure is None:
+            case "failed":
                 self._circuit.timed_out(attempt, now)
                 direct.failure = _timed_out(attempt)
-            case "failed" | "called off":
+            case "called off":
                 pass
             case _:
                 return

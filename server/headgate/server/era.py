@@ -1,18 +1,25 @@
-"""One client over a pair of streams, served in the era of the protocol that it opens with.
+"""One client over stdio, served in the era of the protocol that it opens with.
 
 The SDK finds the era out too, and from then on has a task and a queue before every message of the session. So the
-first request is looked at here, and the SDK's loop for the handshake era gets the stream as it is.
+first request is looked at here, and the SDK's loop for the handshake era gets the stream as it is, less the calls that
+need no loop.
 """
 
-from collections.abc import Mapping
-from typing import Any, cast
+import asyncio
+import contextlib
+from typing import Any
 
 import mcp_types as types
+from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.lowlevel.server import Server
-from mcp.server.runner import serve_loop
+from mcp.server.runner import serve_connection
 from mcp.shared.exceptions import MCPError
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.transport_context import TransportContext
 
+from headgate.server.direct.calls import Calls
+from headgate.server.mcp_server import McpServer
+from headgate.server.plain_calls import has_envelope
 from headgate.server.stdio import LinesIn, LinesOut
 
 _REFUSED = (
@@ -20,7 +27,7 @@ _REFUSED = (
 )
 
 
-async def serve_client(server: Server[Any], reading: LinesIn, writing: LinesOut) -> None:
+async def serve_client(server: McpServer, reading: LinesIn, writing: LinesOut) -> None:
     """Serve one client until it has gone."""
     options = server.create_initialization_options()
     opening = await reading.opening()
@@ -28,8 +35,16 @@ async def serve_client(server: Server[Any], reading: LinesIn, writing: LinesOut)
         await server.run(reading, writing, options)
         return
     server.middleware.append(refuse_envelopes)
-    async with server.lifespan(server) as state:
-        await serve_loop(server, reading, writing, lifespan_state=state, init_options=options)
+    dispatcher = JSONRPCDispatcher[TransportContext](reading, writing, inline_methods=frozenset({"initialize"}))
+    connection = Connection.for_loop(dispatcher)
+    async with server.lifespan(server) as state, asyncio.TaskGroup() as tasks:
+        with contextlib.ExitStack() as closing:
+            if server.front is not None:
+                calls = Calls(server.front, connection, reading, writing, tasks)
+                closing.callback(calls.close)
+            await serve_connection(
+                server, dispatcher, connection=connection, lifespan_state=state, init_options=options
+            )
 
 
 async def refuse_envelopes(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -37,9 +52,3 @@ async def refuse_envelopes(ctx: ServerRequestContext[Any, Any], call_next: CallN
     if ctx.method != "initialize" and has_envelope(ctx.params):
         raise MCPError(types.INVALID_REQUEST, _REFUSED)
     return await call_next(ctx)
-
-
-def has_envelope(params: Mapping[str, Any] | None) -> bool:
-    """Whether a request says which version it is of, as only those of the newer era do."""
-    meta: object = (params or {}).get("_meta")
-    return isinstance(meta, Mapping) and types.PROTOCOL_VERSION_META_KEY in cast("Mapping[str, object]", meta)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError
+from headgate.proxy.direct import Direct, Told
 from headgate.proxy.outlasting import Outlasting
 from headgate.proxy.passing import Clients, Passing
 from headgate.proxy.prefetch import Prefetch, Prefetched
@@ -24,7 +25,7 @@ from headgate.tools.coerce import request_of
 if TYPE_CHECKING:
     from headgate.server.batches import BatchRun
     from headgate.server.recipes import Recipes
-    from headgate.server.runs import Progress, Runs
+    from headgate.server.runs import Progress, Running, Runs
     from headgate.server.switch import Switch
     from headgate.tools.outcome import Failure
     from headgate.tools.page import Page
@@ -143,6 +144,36 @@ class Gate:
             return await (path(attempt) if found.kind == "read" else self._writes.call(path, attempt))
         except CallFailedError as failed:
             raise failed.told(found.kind) from None
+
+    def begin_call(self, tool: str, arguments: Mapping[str, Any], told: Told, client: Client) -> Direct | None:
+        """Have a read of the operator's set out now, and `told` of its end; `None` if anything has to come first."""
+        found = self.catalogue().find(tool)
+        if isinstance(found, NotFound) or found.kind != "read" or self.confirms or self.settings.prefetch:
+            return None
+        now = asyncio.get_running_loop().time()
+        direct = Direct(Attempt(found, arguments, found.rules.timeout_s, (), now, client=client), told)
+        return direct if self._upstreams.begin(direct) else None
+
+    async def go_on(self, direct: Direct) -> Mapping[str, Any]:
+        """See a read through that has come to no end without a task.
+
+        Raises:
+            CallFailedError: There is no result, and why.
+
+        """
+        direct.attempt.first = direct
+        try:
+            return await self._upstreams.call(direct.attempt)
+        except CallFailedError as failed:
+            raise failed.told("read") from None
+
+    def begin_batch(self, request: object, client: Client, *, reads_only: bool) -> "Running | None":
+        """Start a batch of the operator's now; `None` if anything has to come first, or it cannot be run."""
+        return self._runs.begin(request, reads_only=reads_only, caller=OPERATOR, client=client)
+
+    def answer_batch(self, running: "Running") -> "BatchRun":
+        """What there is to say of a batch that was begun."""
+        return self._runs.answer(running)
 
     async def answer_openai(self, message: object, *, approve: Approve | None = None) -> list[dict[str, Any]]:
         """Make the tool calls of a model's answer as one batch: one result for each, in order, once all have ended.

@@ -77,7 +77,7 @@ async def _run(gate: Gate, request: object, asking: Asking, *, reads_only: bool 
         caller=asking.caller,
         client=asking.client,
     )
-    return _replied(run.answer)
+    return replied(run.answer)
 
 
 def recipe_call(name: str) -> OwnCall:
@@ -92,7 +92,8 @@ def recipe_call(name: str) -> OwnCall:
     return call
 
 
-def _replied(answer: Reply) -> dict[str, Any]:
+def replied(answer: Reply) -> dict[str, Any]:
+    """The reply of a batch as a `tools/call` result."""
     return {
         "content": [{"type": "text", "text": answer.text}, *answer.blocks],
         "structuredContent": answer.body,

@@ -13,8 +13,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from headgate.server.era import has_envelope
-from headgate.server.fit import is_text
+from headgate.server.fit import fitted, is_text
 
 Context = ServerRequestContext[Any, Any]
 CallTool = Callable[[Context, types.CallToolRequestParams], Awaitable[dict[str, Any]]]
@@ -27,7 +26,7 @@ class PlainCalls:
     """A middleware of the SDK's server: it answers plain calls by `call_tool`, and passes all else on."""
 
     def __init__(self, call_tool: CallTool) -> None:
-        """`call_tool` gives results that fit the client's version."""
+        """`call_tool` gives results."""
         self._call_tool = call_tool
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -35,8 +34,15 @@ class PlainCalls:
         if ctx.method != "tools/call" or not is_plain_call(ctx):
             return await call_next(ctx)
         result = await self._call_tool(ctx, types.CallToolRequestParams.model_validate(ctx.params, by_name=False))
-        result.pop("resultType", None)  # of the newer era
-        return result if is_plain_result(result) else serialize_server_result(ctx.method, ctx.protocol_version, result)
+        return wire_result(result, ctx.protocol_version)
+
+
+def wire_result(result: dict[str, Any], version: str) -> dict[str, Any]:
+    """A result as a client of `version`, one of the handshake era, is sent it."""
+    result.pop("resultType", None)  # of the newer era
+    return (
+        result if is_plain_result(result) else serialize_server_result("tools/call", version, fitted(result, version))
+    )
 
 
 def is_plain_call(ctx: Context) -> bool:
@@ -61,3 +67,9 @@ def is_plain_result(result: Mapping[str, Any]) -> bool:
         and isinstance(result.get("structuredContent", {}), dict)
         and isinstance(result.get("isError", False), bool)
     )
+
+
+def has_envelope(params: Mapping[str, Any] | None) -> bool:
+    """Whether a request says which version it is of, as only those of the newer era do."""
+    meta: object = (params or {}).get("_meta")
+    return isinstance(meta, Mapping) and types.PROTOCOL_VERSION_META_KEY in cast("Mapping[str, object]", meta)

@@ -5,6 +5,7 @@ A gate loads this when it is first needed: no start has to wait for what plans a
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headgate.proxy.client import Client
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Told how many calls have ended, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A batch under way."""
+
+    batch_id: str
+    driver: Driver
+    due_in_s: float
+    """From its start, until its reply has to go out whatever is still under way."""
 
 
 class Runs:
@@ -64,32 +75,52 @@ class Runs:
         client: Client | None,
     ) -> BatchRun:
         """Run a request, or a batch that is one already."""
-        settings = self._gate.settings.headgate
-        plan = await self._planned(request, caller, reads_only=reads_only)
-        if isinstance(plan, Refusal) or plan.batch.dry_run:
+        batch = self._batch_in(request)
+        if isinstance(batch, Refusal):
+            return self._not_run(batch)
+        if not self._upstreams.all_known:
+            await self._gate.know(self.recipes.tools_in(batch))
+        plan = self._planned(batch, caller, reads_only=reads_only)
+        if isinstance(plan, Refusal) or batch.dry_run:
             return self._not_run(plan)
         if faults:
             plan = plan.faulted(faults)
         if self._gate.confirms:
-            plan = await approved(plan, approve, every_write=settings.confirm_writes)
-        path = caller.path(self._upstreams.call)
-        driver = Driver(plan, self._upstreams.check_arguments, path, settings.read_concurrency)
+            plan = await approved(plan, approve, every_write=self._gate.settings.headgate.confirm_writes)
+        running = self._start(plan, caller, client, on_progress)
+        try:
+            await running.driver.wait(None if to_the_end else running.due_in_s)
+        except asyncio.CancelledError:
+            running.driver.cancel()
+            raise
+        return self.answer(running)
+
+    def begin(self, request: object, *, reads_only: bool, caller: Caller, client: Client) -> Running | None:
+        """Start a request, if nothing has to be waited for first and it is one that can be run."""
+        batch = self._batch_in(request)
+        if isinstance(batch, Refusal) or batch.dry_run or self._gate.confirms or not self._upstreams.all_known:
+            return None
+        plan = self._planned(batch, caller, reads_only=reads_only)
+        return None if isinstance(plan, Refusal) else self._start(plan, caller, client)
+
+    def _start(self, plan: Plan, caller: Caller, client: Client | None, on_progress: Progress | None = None) -> Running:
+        path, read_concurrency = caller.path(self._upstreams.call), self._gate.settings.headgate.read_concurrency
+        driver = Driver(plan, self._upstreams.check_arguments, path, read_concurrency)
         driver.begin = caller.begin(self._upstreams.begin)
         driver.client = client
         if on_progress is not None:
             driver.on_progress = lambda: on_progress(driver.ended, len(plan.steps))
-        batch_id = new_batch_id()
         driver.start(self._tasks)
+        batch_id = new_batch_id()
         self._kept.keep(batch_id, driver, caller.principal)
         self._books.open(batch_id, driver, caller.principal)
-        try:
-            await driver.wait(None if to_the_end else self._reply_due_in(plan.batch))
-        except asyncio.CancelledError:
-            driver.cancel()
-            self._books.open(batch_id, driver, caller.principal)
-            raise
-        now = asyncio.get_running_loop().time()
-        return BatchRun(batch_id, reply_of(driver, batch_id, now, self._gate.settings.headgate.reply_limit), driver)
+        return Running(batch_id, driver, self._reply_due_in(plan.batch))
+
+    def answer(self, running: Running) -> BatchRun:
+        """What there is to say of a batch by now."""
+        limit = self._gate.settings.headgate.reply_limit
+        reply = reply_of(running.driver, running.batch_id, asyncio.get_running_loop().time(), limit)
+        return BatchRun(running.batch_id, reply, running.driver)
 
     def result(self, batch_id: str, call_id: str | None, page: Page, caller: Caller) -> dict[str, Any] | None:
         """The whole reply, or a part of one call's data; `None` for an unknown id."""
@@ -118,13 +149,12 @@ class Runs:
             return BatchRun(batch_id, refused(plan, batch_id))
         return BatchRun(batch_id, dry_run(plan, batch_id, self._upstreams.typical_s))
 
-    async def _planned(self, request: object, caller: Caller, *, reads_only: bool) -> Plan | Refusal:
+    def _batch_in(self, request: object) -> Batch | Refusal:
         settings = self._gate.settings.headgate
-        batch = request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
-        if isinstance(batch, Refusal):
-            return batch
-        if not self._upstreams.all_known:
-            await self._gate.know(self.recipes.tools_in(batch))
+        return request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
+
+    def _planned(self, batch: Batch, caller: Caller, *, reads_only: bool) -> Plan | Refusal:
+        settings = self._gate.settings.headgate
         check, recipes = self._upstreams.check_arguments, self.recipes.of(caller)
         catalogue = self._gate.catalogue(caller)
         plan = make_plan(

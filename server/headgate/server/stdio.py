@@ -4,7 +4,6 @@ The SDK's own reads and writes in worker threads, which costs more a message tha
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
@@ -16,10 +15,11 @@ from typing import Any, Self, cast
 
 import anyio
 import mcp_types as types
-import orjson
+from mcp.shared.dispatcher import as_request_id
 from mcp.shared.message import SessionMessage
 from pydantic_core import from_json
 
+from headgate.proxy.messages import encoded
 from headgate.server.lines import (
     MAX_LINE,
     LineSink,
@@ -53,15 +53,15 @@ async def stdio_streams(answered: Callable[[], None]) -> AsyncGenerator[tuple["L
     try:
         unanswered = Unanswered()
         source = await source_of(os.dup(wire_in))
-        sink = await sink_of(os.dup(wire_out))
+        sink = sink_of(os.dup(wire_out))
         try:
             yield (
                 LinesIn(source, unanswered, wait=not ends_with_its_client(wire_in)),
                 LinesOut(sink, unanswered, answered),
             )
         finally:
-            sink.close()
             source.close()
+            await sink.close()
     finally:
         sys.stdout.flush()  # what was printed meanwhile, before file descriptor 1 is the protocol's again
         for wire, standard in ((wire_in, 0), (wire_out, 1)):
@@ -77,31 +77,46 @@ class Unanswered:
     def __init__(self) -> None:
         """No request yet."""
         self._ids: Counter[types.RequestId] = Counter()
+        self._others: set[types.RequestId] = set()
+        """Those that are no calls."""
         self._none = asyncio.Event()
         self._none.set()
+        self.called_off: Callable[[types.RequestId], None] = _not_listened_to
+        """Told which request the client does not want an answer to any more."""
 
     def came_in(self, message: types.JSONRPCMessage) -> None:
         """Note a request; a subscription is answered only when it ends, and one called off never is."""
         if isinstance(message, types.JSONRPCRequest) and message.method != "subscriptions/listen":
             self._ids[message.id] += 1
             self._none.clear()
+            if message.method != "tools/call":
+                self._others.add(message.id)
         elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._settle((message.params or {}).get("requestId"))
+            identity = as_request_id((message.params or {}).get("requestId"))
+            if identity is not None:
+                self._settle(identity)
+                self.called_off(identity)
 
     def went_out(self, message: types.JSONRPCMessage) -> None:
         """Note an answer."""
-        if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
+        if isinstance(message, types.JSONRPCResponse | types.JSONRPCError) and message.id is not None:
             self._settle(message.id)
 
     async def none_left(self) -> None:
         """Wait until every request has been answered."""
         await self._none.wait()
 
-    def _settle(self, identity: types.RequestId | None) -> None:
-        if isinstance(identity, int | str) and identity in self._ids:
+    @property
+    def only_calls(self) -> bool:
+        """Whether nothing but calls waits for its answer."""
+        return not self._others
+
+    def _settle(self, identity: types.RequestId) -> None:
+        if identity in self._ids:
             self._ids[identity] -= 1
             if not self._ids[identity]:
                 del self._ids[identity]  # a session may see millions of ids
+                self._others.discard(identity)
         if not self._ids:
             self._none.set()
 
@@ -126,8 +141,8 @@ class LinesIn(_Stream):
 
     def __init__(self, source: LineSource, unanswered: Unanswered, *, wait: bool) -> None:
         """`wait` says that the end of `source` stands only once every request has been answered."""
-        self._source = source
-        self._unanswered = unanswered
+        self.source = source
+        self.unanswered = unanswered
         self._wait = wait
         self._ahead: deque[SessionMessage | Exception] = deque()
 
@@ -157,14 +172,14 @@ class LinesIn(_Stream):
     async def _next(self) -> SessionMessage | Exception:
         while True:
             try:
-                line = await self._source.next_line()
+                line = await self.source.next_line()
             except LineTooLongError:
                 text = f"a message of more than {MAX_LINE // 1024 // 1024} MB was dropped"
                 logger.warning("%s", text)
                 return ValueError(text)
             if line is None:
                 if self._wait:
-                    await self._unanswered.none_left()
+                    await self.unanswered.none_left()
                 raise anyio.EndOfStream
             if line.strip():
                 return self._message(line)
@@ -174,7 +189,7 @@ class LinesIn(_Stream):
             message = _request_in(line) or types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError as malformed:
             return malformed
-        self._unanswered.came_in(message)
+        self.unanswered.came_in(message)
         return SessionMessage(message)
 
     def __aiter__(self) -> Self:
@@ -194,7 +209,7 @@ class LinesOut(_Stream):
 
     def __init__(self, sink: LineSink, unanswered: Unanswered, answered: Callable[[], None]) -> None:
         """Write to `sink`, and call `answered` whenever something has been written."""
-        self._sink = sink
+        self.sink = sink
         self._answered = answered
         self._unanswered = unanswered
 
@@ -205,9 +220,8 @@ class LinesOut(_Stream):
             anyio.BrokenResourceError: The client no longer reads.
 
         """
-        line = _encoded(item.message) + b"\n"
         try:
-            await self._sink.put(line)
+            await self.sink.put(_encoded(item.message))
         except OSError:
             raise anyio.BrokenResourceError from None
         finally:
@@ -228,6 +242,9 @@ def _request_in(line: bytes) -> types.JSONRPCRequest | None:
 
 def _encoded(message: types.JSONRPCMessage) -> bytes:
     if isinstance(message, types.JSONRPCResponse):
-        with contextlib.suppress(TypeError):  # an integer of more than 64 bits, half a surrogate pair
-            return orjson.dumps({"jsonrpc": "2.0", "id": message.id, "result": message.result})
+        return encoded({"jsonrpc": "2.0", "id": message.id, "result": message.result})
     return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+
+def _not_listened_to(_identity: types.RequestId) -> None:
+    pass

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
@@ -15,7 +15,8 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from headgate.proxy.connection import Connection, Open, Opening
+from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
+from headgate.proxy.direct import Direct
 from headgate.proxy.rpc import Rpc
 from headgate.proxy.session import KnownEra, SessionConnection, answered_with_error, negotiated
 
@@ -23,6 +24,10 @@ Context = ServerRequestContext[Any, Any]
 FORM: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 LISTED: dict[str, Any] = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 READ = {"readOnlyHint": True}
+
+
+def explained(error: Exception) -> CallFailedError:
+    return answered_with_error(cast("MCPError", error))
 
 
 @dataclass(slots=True)
@@ -50,9 +55,13 @@ class Desk:
                     except MCPError as error:
                         raise answered_with_error(error) from None
 
+                def begin(method: str, params: Mapping[str, Any], direct: Direct) -> bool:
+                    direct.carried(rpc.begin(method, params, direct).abandon, explained)
+                    return True
+
                 era = KnownEra(is_old=not self.modern)
                 async with negotiated(rpc, opening, known=era) as (session, meta):
-                    yield SessionConnection(send, rpc.closed, meta, frozenset(), session)
+                    yield SessionConnection(send, rpc.closed, meta, frozenset(), session, begin)
 
         return open_session
 

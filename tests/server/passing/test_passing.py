@@ -20,7 +20,7 @@ from headgate.tools.rules import ToolRules, UpstreamRules
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning"),  # the older era's own methods
-    pytest.mark.parametrize("mode", ["legacy", "wire"]),
+    pytest.mark.parametrize("mode", ["legacy", "stdio", "wire"]),
     pytest.mark.parametrize("modern", [False, True], ids=["older", "newer"]),
 ]
 LIMIT_S = 20
@@ -75,7 +75,7 @@ async def test_in_a_batch_an_older_client_is_asked_and_a_newer_one_told_why_not(
         reply = (await client.call_tool("batch_call", {"calls": [{"tool": "desk__ask"}]})).structured_content
         assert reply is not None
         (result,) = reply["results"]
-    if mode == "legacy":
+    if mode != "wire":
         assert result["data"] == "Ada s1"
     else:
         assert result["status"] == "error"
@@ -96,7 +96,7 @@ async def test_progress_and_log_messages_reach_the_client_before_the_answer(mode
     if mode == "wire":
         options["log_level"] = "warning"
     async with in_front_of(Desk("desk", modern), mode=mode, **options) as client:
-        if mode == "legacy":
+        if mode != "wire":
             await client.set_logging_level("warning")  # pyright: ignore[reportDeprecated]
         await client.call_tool("desk__tell", {}, progress_callback=on_progress)
         await until(lambda: bool(told and logged))
@@ -172,7 +172,7 @@ async def test_updates_of_a_resource_reach_whoever_subscribed(mode: str, modern:
             updated.append(str(message.params.uri))
 
     async with in_front_of(Desk("desk", modern), mode=mode, message_handler=on_message) as client:
-        if mode == "legacy":
+        if mode != "wire":
             await client.subscribe_resource("desk://one")  # pyright: ignore[reportDeprecated]
             await client.call_tool("desk__touch", {})
             await until(lambda: bool(updated))

@@ -45,7 +45,8 @@ class RequestClient:
         self.capabilities = capabilities_of(ctx.session, seat)
         self.wants_progress = ctx.meta is not None and ctx.meta.get("progress_token") is not None
         self.meta: Mapping[str, Any] = self._meta_in(ctx)
-        self._follow(ctx)
+        self._ctx = ctx
+        self._outbox = Outbox(ctx.session, ctx.request_id)
 
     async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
         """Send the client the request, as part of its own.
@@ -62,6 +63,11 @@ class RequestClient:
         if method != "notifications/message" or self._wants(params.get("level")):
             self._outbox.put(method, params)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether everything has been passed on."""
+        return self._outbox.empty
+
     async def drained(self) -> None:
         """Wait until everything has been passed on."""
         await self._outbox.drained()
@@ -77,15 +83,12 @@ class RequestClient:
         least = self.meta.get(types.LOG_LEVEL_META_KEY)
         return isinstance(least, str) and is_wanted(level, least)
 
-    def _follow(self, ctx: Context) -> None:
-        """Reach the client as part of this request from now on."""
-        self._ctx = ctx
-        self._outbox = Outbox(ctx.session, ctx.request_id)
-
     def _meta_in(self, ctx: Context) -> dict[str, Any]:
         given: object = (ctx.params or {}).get("_meta")
-        meta: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
-        shown = {key: value for key, value in meta.items() if key not in _OURS}
+        shown: dict[str, Any] = {}
+        if given is not None and isinstance(given, Mapping):
+            meta = cast("Mapping[str, Any]", given)
+            shown = {key: value for key, value in meta.items() if key not in _OURS}
         if self._seat is not None:
             shown.setdefault(types.LOG_LEVEL_META_KEY, self._seat.level or _UNASKED_LEVEL)
         return shown
@@ -174,7 +177,8 @@ class RoundsClient(RequestClient):
     def resume(self, ctx: Context, answers: object) -> None:
         """Go on with the client's next try and what it answers. What it leaves unanswered stays open."""
         self._outbox.close()
-        self._follow(ctx)
+        self._ctx = ctx  # it is reached as part of this request from now on
+        self._outbox = Outbox(ctx.session, ctx.request_id)
         given: Mapping[str, object] = cast("Mapping[str, object]", answers) if isinstance(answers, Mapping) else {}
         for key, (_, answer) in [*self._open.items()]:
             found = given.get(key)

@@ -35,6 +35,11 @@ class Outbox:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._send_all())
 
+    @property
+    def empty(self) -> bool:
+        """Whether everything has gone out."""
+        return self._task is None or self._task.done()
+
     async def drained(self) -> None:
         """Wait until everything has gone out."""
         if self._task is not None:

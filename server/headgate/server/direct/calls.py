@@ -1,0 +1,103 @@
+"""Which lines from a client are plain calls, and what becomes of those."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+import mcp_types as types
+from mcp.server.connection import Connection
+from mcp.shared.dispatcher import as_request_id, coerce_request_id
+
+from headgate.proxy.messages import decoded, encoded
+from headgate.server.callers import OPERATOR
+from headgate.server.direct.context import Context, context_of
+from headgate.server.direct.request import BatchRequest, ReadRequest, Request
+from headgate.server.front import STUMBLED, Front, failed_result
+from headgate.server.plain_calls import is_plain_call
+from headgate.server.progress import wants_progress
+from headgate.server.stdio import LinesIn, LinesOut
+
+logger = logging.getLogger(__name__)
+
+_OF_REQUESTS = {"jsonrpc", "id", "method", "params"}
+_BATCHES = ("batch_call", "batch_read")
+_ENDED = {"code": types.CONNECTION_CLOSED, "message": "Connection closed"}
+
+
+class Calls:
+    """The requests of one client that need no task."""
+
+    def __init__(
+        self, front: Front, connection: Connection, reading: LinesIn, writing: LinesOut, tasks: asyncio.TaskGroup
+    ) -> None:
+        """`connection` is the SDK's; what is no plain answer to a request takes a task of `tasks`."""
+        self.front = front
+        self.tasks = tasks
+        self._connection = connection
+        self._reading = reading
+        self._writing = writing
+        self._under_way: dict[types.RequestId, Request] = {}
+        reading.source.offer = self._take
+        reading.unanswered.called_off = self._call_off
+        writing.sink.emptied = reading.source.go_on
+
+    def close(self) -> None:
+        """End what is under way, as the SDK ends the rest: with an answer that says so."""
+        for request in [*self._under_way.values()]:
+            request.cancel()
+            self.answer(request, {"error": _ENDED})
+
+    def _take(self, line: bytes) -> bool:
+        """Begin what a line asks for; whether that was possible."""
+        if b'"tools/call"' not in line or not self._reading.unanswered.only_calls:
+            return False
+        message = decoded(line)
+        if message is None or message.keys() != _OF_REQUESTS or message["method"] != "tools/call":
+            return False
+        identity, params = as_request_id(message["id"]), message["params"]
+        if identity is None or message["jsonrpc"] != "2.0" or not isinstance(params, dict):
+            return False
+        ctx = context_of(self._connection, identity, cast("dict[str, Any]", params))
+        if not is_plain_call(ctx):
+            return False
+        request = self._made(ctx)
+        if request is None or not self._begun(request):
+            return False
+        if not request.over:
+            self._under_way[coerce_request_id(identity)] = request
+        return True
+
+    def _begun(self, request: Request) -> bool:
+        try:
+            return request.begin()
+        except Exception:
+            # Whoever reads the line reads those of others too, and must not stumble with it.
+            logger.exception("a call failed inside headgate")
+            self.answer(request, {"result": failed_result(STUMBLED)})
+            return True
+
+    def _made(self, ctx: Context) -> Request | None:
+        name = (ctx.params or {})["name"]
+        if name in _BATCHES:
+            return None if wants_progress(ctx) else BatchRequest(self, ctx)
+        return None if self.front.is_own(name, OPERATOR) else ReadRequest(self, ctx)
+
+    def answer(self, request: Request, body: Mapping[str, Any]) -> None:
+        """Answer a request."""
+        request.over = True
+        key = coerce_request_id(request.identity)
+        if self._under_way.get(key) is request:  # a client may use an id twice
+            del self._under_way[key]
+        try:
+            line = encoded({"jsonrpc": "2.0", "id": request.identity, **body})
+        except (TypeError, ValueError):
+            logger.exception("the answer to a call is no JSON")
+            line = encoded({"jsonrpc": "2.0", "id": request.identity, "result": failed_result(STUMBLED)})
+        if not self._writing.sink.write(line):
+            self._reading.source.hold()
+
+    def _call_off(self, identity: types.RequestId) -> None:
+        request = self._under_way.pop(coerce_request_id(identity), None)
+        if request is not None:
+            request.cancel()

@@ -1,0 +1,167 @@
+"""One request without a task, from its line to its answer."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mcp.shared.exceptions import MCPError
+
+from headgate.proxy.direct import Direct
+from headgate.proxy.rounds import requires_input
+from headgate.server.direct.context import Context
+from headgate.server.front import ASKS_IN_VAIN, STUMBLED, Front, explained, failed_result
+from headgate.server.passing.clients import RequestClient
+from headgate.server.plain_calls import wire_result
+
+if TYPE_CHECKING:
+    from headgate.server.runs import Running
+
+logger = logging.getLogger(__name__)
+
+
+class Calls(Protocol):
+    """Those that it is one of."""
+
+    front: Front
+    tasks: asyncio.TaskGroup
+
+    def answer(self, request: "Request", body: Mapping[str, Any]) -> None:
+        """Answer a request."""
+        ...
+
+
+class Request:
+    """One request, from its line to its answer."""
+
+    def __init__(self, calls: Calls, ctx: Context, client: RequestClient) -> None:
+        """`client` is asked and told what its upstreams have to ask and tell."""
+        self._calls = calls
+        self._gate = calls.front.gate
+        self._ctx = ctx
+        self._client = client
+        self._task: asyncio.Task[None] | None = None
+        """Does what no callback can."""
+        self.identity: Any = ctx.request_id
+        self.over = False
+        """Whether it has been answered, or called off."""
+
+    def begin(self) -> bool:
+        """Set out; whether that was possible without a task."""
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """End it without an answer."""
+        self.over = True
+        self._client.close()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _fit(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A result as the client's version has it."""
+        try:
+            return wire_result({**result}, self._ctx.protocol_version)
+        except Exception:
+            logger.exception("the answer to a call of %s does not fit", (self._ctx.params or {}).get("name"))
+            return failed_result(STUMBLED)
+
+    def _end(self, result: Mapping[str, Any]) -> None:
+        """Answer with `result`, once the client has been told all that was said before."""
+        if self.over:
+            return
+        if self._client.quiet:
+            self._answer(result)
+        else:
+            self._task = self._calls.tasks.create_task(self._drain(result))
+
+    async def _drain(self, result: Mapping[str, Any]) -> None:
+        await self._client.drained()
+        self._answer(result)
+
+    def _answer(self, result: Mapping[str, Any]) -> None:
+        self._client.close()
+        self._calls.answer(self, {"result": result})
+
+
+class ReadRequest(Request):
+    """A read that is passed through."""
+
+    def __init__(self, calls: Calls, ctx: Context) -> None:
+        """Nothing sent yet."""
+        super().__init__(calls, ctx, RequestClient(ctx, calls.front.desk.seats.of(ctx)))
+        self._direct: Direct | None = None
+
+    def begin(self) -> bool:
+        """Send it."""
+        params = self._ctx.params or {}
+        self._direct = self._gate.begin_call(params["name"], params.get("arguments", {}), self._told, self._client)
+        return self._direct is not None
+
+    def cancel(self) -> None:
+        """End it at its upstream too."""
+        super().cancel()
+        if self._direct is not None:
+            self._direct.cancel()
+
+    def _told(self, direct: Direct) -> None:
+        if direct.state == "called off":
+            return
+        if direct.state == "unsettled":
+            self._task = self._calls.tasks.create_task(self._go_on(direct))
+            self._task.add_done_callback(direct.leave)
+        elif direct.failure is None:
+            self._end(self._fit(direct.answer))
+        else:
+            failed = direct.failure.told("read")
+            self._end(failed_result(f"{failed.code}: {failed}"))
+
+    async def _go_on(self, direct: Direct) -> None:
+        name = direct.attempt.tool.qualified
+        try:
+            result = await explained(name, self._gate.go_on(direct))
+        except MCPError as error:
+            self._client.close()
+            self._calls.answer(self, {"error": error.error.model_dump(exclude_unset=True)})
+            return
+        await self._drain(failed_result(ASKS_IN_VAIN) if requires_input(result) else self._fit(result))
+
+
+class BatchRequest(Request):
+    """A batch."""
+
+    def __init__(self, calls: Calls, ctx: Context) -> None:
+        """Nothing started yet."""
+        super().__init__(calls, ctx, calls.front.desk.batch_client(ctx))
+        self._running: Running | None = None
+
+    def begin(self) -> bool:
+        """Start it."""
+        params = self._ctx.params or {}
+        reads_only = params["name"] == "batch_read"
+        running = self._gate.begin_batch(params.get("arguments", {}), self._client, reads_only=reads_only)
+        if running is None:
+            return False
+        self._running = running
+        if running.driver.done:
+            self._told()
+        else:
+            running.driver.tell(self._told, running.due_in_s)
+        return True
+
+    def cancel(self) -> None:
+        """Start nothing more of it; writes in flight go on to their end."""
+        super().cancel()
+        if self._running is not None:
+            self._running.driver.cancel()
+
+    def _told(self) -> None:
+        if self._running is None or self.over:
+            return
+        try:
+            reply = self._gate.answer_batch(self._running).answer
+            result = self._calls.front.own_calls.replied(reply)
+            self._end(self._fit(result) if reply.blocks else result)
+        except Exception:
+            # Whoever tells this tells others too, and must not stumble with it.
+            logger.exception("the answer to a batch failed inside headgate")
+            self._end(failed_result(STUMBLED))
