@@ -4,14 +4,17 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from tests.proxy.journal.books import OK, UNKNOWN, found, intent, journal_at, number
 
+from headgate.proxy.journal.chain import Chain
+from headgate.proxy.journal.file import open_file
 from headgate.proxy.journal.journal import Ending
+from headgate.proxy.journal.ledger import Ledger
 from headgate.proxy.journal.records import opened
 from headgate.proxy.journal.upkeep import KEEP_S, prune, used_bytes
 from headgate.proxy.journal.verify import faults_in, lines
@@ -47,6 +50,12 @@ def faults(path: Path) -> list[str]:
         return faults_in(connection)
 
 
+@contextmanager
+def opened_anew(path: Path) -> Generator[Ledger]:
+    with closing(open_file(path).connection) as connection:
+        yield Ledger(connection, "nobody", lambda _owner: True)
+
+
 def change(path: Path, statement: str) -> int:
     with closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute(statement).rowcount
@@ -54,6 +63,32 @@ def change(path: Path, statement: str) -> int:
 
 def test_what_nobody_has_touched_has_no_fault(path: Path) -> None:
     assert faults(path) == []
+
+
+async def test_the_chain_of_two_that_share_a_file_holds_whoever_adds_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with journal_at(path) as one, journal_at(path) as other:
+        for key in range(5):
+            # An intent after the other's intent, an ending after it, an ending after an ending, an intent after one.
+            writes = [number(await journal.claim(intent(f"{name} {key}"))) for name, journal in enumerate((one, other))]
+            await one.settle(writes[0], OK)
+            await other.settle(writes[1], OK)
+        assert found(await one.claim(intent("1 0"))).ending == OK
+
+    assert faults(path) == []
+
+
+async def test_what_was_rolled_back_leaves_no_gap(tmp_path: Path) -> None:
+    with opened_anew(tmp_path / "journal.db") as ledger:
+        for told in ("first", "second"):
+            with suppress(ZeroDivisionError), ledger.transaction():
+                ledger.claim(intent(told), 1.0)
+                ledger.chain.append(0, 1.0, told, {})
+                raise ZeroDivisionError
+        with ledger.transaction():
+            ledger.settle(number(ledger.claim(intent(), 1.0)), OK, 1.0)
+
+        assert faults_in(ledger.connection) == []
 
 
 def cells(path: Path) -> Iterator[tuple[str, int, str]]:
@@ -92,7 +127,7 @@ def test_a_row_that_is_taken_out_is_missed(path: Path, table: str) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO writes SELECT 999, '', 'up', 'pay', NULL, '', 'ok', '', 0, 0, NULL, NULL, 999",
+        "INSERT INTO writes SELECT 999, '', 'up', 'pay', NULL, '', 'ok', '', 0, 0, NULL, NULL, 999, NULL, NULL",
         "INSERT INTO events SELECT 999, 1, 0, 'ok', '{}', ''",
         "INSERT INTO events SELECT max(seq) + 1, 1, 0, 'ok', '{}', max(hash) FROM events",
     ],
@@ -112,14 +147,14 @@ def test_answers_are_forgotten_after_a_day_and_the_rest_after_a_month_but_never_
     now = 1_000_000.0 + KEPT_S
     with opened(path) as connection:
         connection.execute("BEGIN")
-        prune(connection, now)
+        prune(connection, Chain(connection), now)
         connection.execute("COMMIT")
         assert faults_in(connection) == []
         kept = connection.execute("SELECT count(*) FROM writes WHERE ending IS NOT NULL AND state = 'ok'").fetchone()
         assert kept == (1,)
         for later in (KEEP_S + 1, KEEP_S + KEPT_S, 3 * KEEP_S, 9 * KEEP_S):
             connection.execute("BEGIN")
-            prune(connection, now + later)
+            prune(connection, Chain(connection), now + later)
             connection.execute("COMMIT")
             assert faults_in(connection) == []
         left = connection.execute("SELECT key, state FROM writes").fetchall()
@@ -127,6 +162,17 @@ def test_answers_are_forgotten_after_a_day_and_the_rest_after_a_month_but_never_
         (story,) = [line for line in lines(connection) if '"u"' in line]
 
     assert '"what": "carried"' in story
+
+
+@pytest.mark.parametrize("column", ["told", "seal"])
+def test_a_line_that_was_dropped_does_not_come_back_unnoticed(path: Path, column: str) -> None:
+    with opened(path) as connection:
+        connection.execute("BEGIN")
+        prune(connection, Chain(connection), 1_000_000.0 + KEPT_S + KEEP_S + 1)
+        connection.execute("COMMIT")
+
+    assert change(path, f"UPDATE writes SET {column} = 'x' WHERE {column} IS NULL") > 0
+    assert faults(path)
 
 
 async def test_what_is_too_much_goes_oldest_answer_first_and_no_key_is_lost(tmp_path: Path) -> None:
@@ -140,7 +186,7 @@ async def test_what_is_too_much_goes_oldest_answer_first_and_no_key_is_lost(tmp_
         with opened(path) as connection:
             before = used_bytes(connection)
             connection.execute("BEGIN")
-            prune(connection, now[0], max_bytes=1_000_000)
+            prune(connection, Chain(connection), now[0], max_bytes=1_000_000)
             connection.execute("COMMIT")
             assert used_bytes(connection) < 0.7 * before
             assert faults_in(connection) == []

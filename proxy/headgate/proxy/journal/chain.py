@@ -23,6 +23,19 @@ _AT_ONCE = (64, 16, 4, 1)
 _BASE_SEQ, _BASE_HASH = "base_seq", "base_hash"
 
 
+def _lines(where: str = "TRUE") -> str:
+    """The statement that finds lines: those of intents stand in the rows of their writes, all others by themselves."""
+    return f"""
+        SELECT id AS seq, id AS write, intended_at AS at, 'intent' AS what, coalesce(told, '') AS detail, seal AS hash
+        FROM writes WHERE (told IS NOT NULL OR seal IS NOT NULL) AND {where}
+        UNION ALL SELECT seq, write, at, what, detail, hash FROM events WHERE {where}"""  # noqa: S608 - no value is in the text
+
+
+_EVERY = f"{_lines()} ORDER BY seq"
+_LAST = f"{_lines()} ORDER BY seq DESC LIMIT 1"
+_ABOUT = f"{_lines('write = ?')} ORDER BY seq"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line."""
@@ -54,27 +67,61 @@ def sealed(before: str, seq: int, write: int, at: float, said: tuple[str, str]) 
 
 
 class Chain:
-    """The end of the chain, within one transaction: nobody else adds to it meanwhile.
+    """The end of the chain, as one connection knows it.
 
-    Lines are put in several at a time: each statement lets go of the interpreter, and a busy event loop is slow to give
-    it back.
+    Each statement lets go of the interpreter, and a busy event loop is slow to give it back. So lines are put in
+    several at a time, and the end is not looked up for every transaction: whoever adds a line sees that its number,
+    `following`, is free.
     """
 
-    __slots__ = ("_connection", "_last", "_lines")
+    __slots__ = ("_connection", "_last", "_lines", "_sure")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Nothing is looked up before it is needed."""
+        """Whatever `connection` adds is added here."""
         self._connection = connection
         self._last: tuple[int, str] | None = None
         self._lines: list[tuple[int, int, float, str, str, str]] = []
+        self._sure = False
+
+    def begun(self) -> None:
+        """A transaction has begun. Others may have added lines since the one before it, and add none until it ends."""
+        self._sure = False
+
+    def given_up(self) -> None:
+        """The transaction was rolled back, and what was added in it."""
+        self._last = None
+        self._lines = []
 
     @property
     def following(self) -> int:
-        """The number of the line that is added next."""
+        """The number of the next line, unless the end has moved."""
         return self._end()[0] + 1
+
+    def found_free(self) -> None:
+        """Nobody has a line numbered `following`: what is known as the end is the end."""
+        self._sure = True
+
+    def moved(self) -> bool:
+        """Whether the end has moved; it is known from now on."""
+        if self._sure:
+            return False
+        before, self._last = self._last, None
+        return self._end() != before
+
+    def intent(self, at: float, detail: Mapping[str, Any]) -> tuple[int, str, str]:
+        """A new write's number, which is that of its line, and the line's detail and seal. See `intended`."""
+        before, seal_before = self._end()
+        text = _text(detail)
+        return before + 1, text, sealed(seal_before, before + 1, before + 1, at, ("intent", text))
+
+    def intended(self, write: int, seal: str) -> None:
+        """The row of a new write has been put in, where nobody had one, and with it its line."""
+        self._last = write, seal
+        self._sure = True
 
     def append(self, write: int, at: float, what: str, detail: Mapping[str, Any]) -> int:
         """Add a line, which stands there from `put_in` on; its number."""
+        self.moved()
         before, seal_before = self._end()
         seq = before + 1
         text = _text(detail)
@@ -94,11 +141,11 @@ class Chain:
                 begin += count
 
     def _end(self) -> tuple[int, str]:
-        if self._last is not None:
-            return self._last
-        last = self._connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-        self._last = found = last or base(self._connection)
-        return found
+        if self._last is None:
+            last = self._connection.execute(_LAST).fetchone()
+            self._last = base(self._connection) if last is None else (last[0], last[-1])
+            self._sure = True
+        return self._last
 
 
 def _text(detail: Mapping[str, Any]) -> str:
@@ -114,28 +161,40 @@ def base(connection: sqlite3.Connection) -> tuple[int, str]:
     return int(facts.get(_BASE_SEQ, "0")), facts.get(_BASE_HASH, NOTHING)
 
 
+def last_before(connection: sqlite3.Connection, at: float) -> int | None:
+    """The number of the last line from before a time, in seconds since 1970; `None` where there is none."""
+    (last,) = connection.execute(f"SELECT max(seq) FROM ({_lines('at < ?')})", (at, at)).fetchone()  # noqa: S608 - no value is in the text
+    return last
+
+
 def cut(connection: sqlite3.Connection, seq: int) -> None:
-    """Drop the lines up to the one numbered `seq`, within a transaction."""
-    found = connection.execute("SELECT hash FROM events WHERE seq = ?", (seq,)).fetchone()
+    """Drop the lines up to the one numbered `seq`, within a transaction. Of intents, that of what was told again."""
+    found = connection.execute(_lines("seq = ?"), (seq, seq)).fetchone()
     if found is not None:
-        facts = [(_BASE_SEQ, str(seq)), (_BASE_HASH, found[0])]
+        facts = [(_BASE_SEQ, str(seq)), (_BASE_HASH, found[-1])]
         connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
         connection.execute("DELETE FROM events WHERE seq <= ?", (seq,))
+        connection.execute("UPDATE writes SET told = NULL, seal = NULL WHERE id <= ?", (seq,))
 
 
 def events(connection: sqlite3.Connection, write: int | None = None) -> Iterator[Event]:
     """Every line, or those about one write, in order."""
-    where, values = ("", ()) if write is None else (" WHERE write = ?", (write,))
-    rows = connection.execute(f"SELECT seq, write, at, what, detail, hash FROM events{where} ORDER BY seq", values)  # noqa: S608 - no value is in the text
+    rows = connection.execute(_EVERY) if write is None else connection.execute(_ABOUT, (write, write))
     for seq, about, at, what, detail, seal in rows:
         yield Event(seq, about, at, what, json.loads(detail), seal)
+
+
+def size(connection: sqlite3.Connection) -> tuple[int, str | None]:
+    """How many lines there are, and the seal of the last."""
+    (count,) = connection.execute(f"SELECT count(*) FROM ({_EVERY})").fetchone()  # noqa: S608 - no value is in the text
+    last = connection.execute(_LAST).fetchone()
+    return count, None if last is None else last[-1]
 
 
 def broken_at(connection: sqlite3.Connection) -> int | None:
     """The number of the first line that does not fit the one before it; `None` where all do."""
     seq, before = base(connection)
-    rows = connection.execute("SELECT seq, write, at, what, detail, hash FROM events ORDER BY seq")
-    for found, write, at, what, detail, seal in rows:
+    for found, write, at, what, detail, seal in connection.execute(_EVERY):
         if found != seq + 1 or sealed(before, found, write, at, (what, detail)) != seal:
             return seq + 1
         seq, before = found, seal

@@ -23,7 +23,7 @@ _PADDING = 1_000_000
 class Opened:
     """An open file, and which one it is."""
 
-    path: Path
+    path: str
     connection: sqlite3.Connection
     name: str
     """Given to it when it was made."""
@@ -57,7 +57,7 @@ def open_file(path: Path) -> Opened:
     except BaseException:
         connection.close()
         raise
-    return Opened(path, connection, name, path.stat().st_ino)
+    return Opened(str(path), connection, name, path.stat().st_ino)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

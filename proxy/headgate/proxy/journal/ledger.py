@@ -1,7 +1,8 @@
 """What is done to the tables of a journal, each within a transaction.
 
 A write costs few statements, and few pages of the file, since all of them wait for the disk: a claim tries to put its
-row in and looks for the one that holds its key only where that fails.
+row in and looks for the one that holds its key only where that fails. So it is with the end of the chain: both a claim
+and an ending count on its being where it was, and look for it only where it is not.
 """
 
 import sqlite3
@@ -21,15 +22,17 @@ MAX_RESULT = 1_000_000
 """Bytes of a result that is kept to be replayed."""
 _HOLDER = """SELECT id, fingerprint, state, owner, ended_at, ending FROM writes
              WHERE key = ? AND tool = ? AND upstream = ? AND principal = ? AND live = 1"""
-_INTEND = """INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, NULL, NULL, ?, ?)
-             ON CONFLICT (key, tool, upstream, principal, live) WHERE key IS NOT NULL DO NOTHING"""
+_INTEND = """INSERT INTO writes SELECT ?, ?, ?, ?, ?, ?, 'intent', ?, ?, NULL, NULL, ?, ?, ?, ?
+             WHERE NOT EXISTS (SELECT 1 FROM events WHERE seq >= ?) ON CONFLICT DO NOTHING"""
 
 
 def _settling(state: WriteState) -> str:
     """The statement that settles a write. One that keeps its key leaves `live` alone, and so a page of its index."""
     before = ", ".join(f"'{one}'" for one in get_args(WriteState) if may_become(one, state))
     freed = ", live = NULL" if state == "not_sent" else ""
-    return f"UPDATE writes SET state = '{state}', ended_at = ?, ending = ?{freed} WHERE id = ? AND state IN ({before})"  # noqa: S608 - nothing in the text comes from outside
+    return f"""
+        UPDATE writes SET state = '{state}', ended_at = ?, ending = ?{freed} WHERE id = ? AND state IN ({before})
+        AND NOT EXISTS (SELECT 1 FROM events WHERE seq >= ?) AND NOT EXISTS (SELECT 1 FROM writes WHERE id = ?)"""  # noqa: S608 - nothing in the text comes from outside
 
 
 _SETTLE: Mapping[WriteState, str] = {state: _settling(state) for state in get_args(WriteState)}
@@ -44,21 +47,38 @@ class Ledger:
     lives: Callable[[str], bool]
     """Whether the owner of that name still runs."""
     arguments: ArgumentsKept = "hash"
-    _chain: Chain = field(init=False)
+    chain: Chain = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is looked up before it is needed."""
+        self.chain = Chain(self.connection)
 
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Have all that is done meanwhile on the disk when this ends, or nothing of it."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        self._chain = Chain(self.connection)
+        self.begin()
         try:
             yield
-            self._chain.put_in()
-            self.connection.execute("COMMIT")
+            self.commit()
         except BaseException:
-            with suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
+            self.give_up()
             raise
+
+    def begin(self) -> None:
+        """Begin a transaction, for whoever ends it by `commit` or `give_up`."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.chain.begun()
+
+    def commit(self) -> None:
+        """Have all that was done since `begin` on the disk."""
+        self.chain.put_in()
+        self.connection.execute("COMMIT")
+
+    def give_up(self) -> None:
+        """Undo what was done since `begin`."""
+        self.chain.given_up()
+        with suppress(sqlite3.Error):
+            self.connection.execute("ROLLBACK")
 
     def holder(self, intent: Intent, now: float) -> Found | None:
         """The write that holds the intent's key, if any does. Changes nothing."""
@@ -76,30 +96,50 @@ class Ledger:
 
     def claim(self, intent: Intent, now: float) -> int | Found:
         """Write an intent down; or the write that holds its key."""
-        write = self._chain.following
-        if not self._intend(write, intent, now):
-            found, over = self._holder(intent, now)
-            if found is not None:
-                return self._settled_if_dead(found, now)
-            self.connection.execute("UPDATE writes SET live = NULL WHERE id = ?", (over,))
-            self._intend(write, intent, now)
-        return self._chain.append(write, now, "intent", self._told(intent))
+        write = self._intend(intent, now)
+        if write is None and self.chain.moved():
+            write = self._intend(intent, now)
+        if write is not None:
+            return write
+        found, over = self._holder(intent, now)
+        if found is not None:
+            return self._settled_if_dead(found, now)
+        self.connection.execute("UPDATE writes SET live = NULL WHERE id = ?", (over,))
+        write = self._intend(intent, now)
+        if write is None:
+            raise sqlite3.IntegrityError("neither is the key held nor is it free")
+        return write
 
-    def _intend(self, write: int, intent: Intent, now: float) -> bool:
-        """Put the row of a write in; whether its key was free."""
+    def _intend(self, intent: Intent, now: float) -> int | None:
+        """Put the row of a write in; its number, or `None` where its key is held or the end of the chain has moved."""
+        write, told, seal = self.chain.intent(now, self._told(intent))
         live = None if intent.key is None else 1
-        row = (write, *intent.scope, intent.fingerprint, self.owner, now, live, write)
-        return self.connection.execute(_INTEND, row).rowcount == 1
+        row = (write, *intent.scope, intent.fingerprint, self.owner, now, live, write, told, seal, write)
+        if self.connection.execute(_INTEND, row).rowcount != 1:
+            return None
+        self.chain.intended(write, seal)
+        return write
 
     def settle(self, write: int, ending: Ending, now: float, by: Mapping[str, Any] | None = None) -> bool:
         """Write an ending down; whether that changed anything. `by` says who settled it, where it was a person."""
         kept = _ending_to_keep(ending)
         ended_at = None if ending.state == "unknown" else now
-        if self.connection.execute(_SETTLE[ending.state], (ended_at, kept, write)).rowcount != 1:
+        if not self._ended(write, ending.state, ended_at, kept):
             return False
         detail: dict[str, Any] = {"code": ending.code, "result": None if kept is None else digest(kept), **(by or {})}
-        self._chain.append(write, now, ending.state, detail)
+        self.chain.append(write, now, ending.state, detail)
         return True
+
+    def _ended(self, write: int, state: WriteState, ended_at: float | None, kept: bytes | None) -> bool:
+        """Let the row of a write have its ending; whether it was one that may still have it."""
+        while True:
+            following = self.chain.following
+            row = (ended_at, kept, write, following, following)
+            if self.connection.execute(_SETTLE[state], row).rowcount == 1:
+                self.chain.found_free()
+                return True
+            if not self.chain.moved():
+                return False
 
     def recover(self, now: float) -> int:
         """Let what dead owners have left at its intent be unknown; how many that were."""

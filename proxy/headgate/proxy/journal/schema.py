@@ -30,6 +30,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         "CREATE TABLE padding (bytes BLOB)",
     ),
+    # The line of the chain about an intent stands in the row of its write: a statement and a page less to wait for.
+    ("ALTER TABLE writes ADD COLUMN told TEXT", "ALTER TABLE writes ADD COLUMN seal TEXT"),
 )
 """The statements of each version. What has been released is never changed, only added to."""
 

@@ -37,7 +37,7 @@ class SqliteJournal:
     async def look(self, intent: Intent) -> Found | None:
         """Look the key up: a read of some 20 µs, by way of no other thread."""
         if self._reader is None:
-            await self._wanted(lambda _ledger: None)
+            await self._writer.done(Job(lambda _ledger: None))
             self._open_reader()
         reader = self._reader
         if reader is None:
@@ -50,29 +50,17 @@ class SqliteJournal:
 
     async def claim(self, intent: Intent) -> int | Found:
         """Write the intent down. Called off meanwhile, it is freed again."""
-        done = self._writer.submit(
-            Job[int | Found](
-                lambda ledger: ledger.claim(intent, self._clock()), wanted=True, kept=False, lost=self._free
-            )
-        )
-        if done is None:
-            raise RuntimeError("a job that is waited for has no future")
-        return await done
+        job: Job[int | Found] = Job(lambda ledger: ledger.claim(intent, self._clock()), lost=self._free)
+        return await self._writer.done(job)
 
     async def settle(self, write: int, ending: Ending) -> None:
         """Write the ending down. Where that fails it is kept, and written with whatever can be written next."""
-        done = self._writer.submit(
-            Job[bool](lambda ledger: ledger.settle(write, ending, self._clock()), wanted=True, kept=True)
-        )
-        if done is not None:
-            with suppress(JournalError):
-                await done
+        with suppress(JournalError):
+            await self._writer.done(Job(lambda ledger: ledger.settle(write, ending, self._clock()), kept=True))
 
     def note(self, write: int, ending: Ending) -> None:
         """Have the ending written down."""
-        self._writer.submit(
-            Job[bool](lambda ledger: ledger.settle(write, ending, self._clock()), wanted=False, kept=True)
-        )
+        self._writer.submit(Job(lambda ledger: ledger.settle(write, ending, self._clock()), kept=True))
 
     async def close(self) -> None:
         """Write down what is still to be written, and close the file."""
@@ -81,11 +69,6 @@ class SqliteJournal:
         if self._owner is not None:
             self._owner.leave()
             self._owner = None
-
-    async def _wanted(self, run: Callable[[Ledger], None]) -> None:
-        done = self._writer.submit(Job[None](run, wanted=True, kept=False))
-        if done is not None:
-            await done
 
     def _free(self, claimed: int | Found) -> None:
         if isinstance(claimed, int):
@@ -128,7 +111,7 @@ class SqliteJournal:
         with ledger.transaction():
             ledger.recover(now)
         with ledger.transaction():
-            prune(ledger.connection, now)
+            prune(ledger.connection, ledger.chain, now)
             reach("pruned")
 
     def _close_file(self) -> None:

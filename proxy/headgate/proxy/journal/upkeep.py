@@ -16,9 +16,8 @@ _ANSWERED = "FROM writes WHERE ending IS NOT NULL AND state IN ('ok', 'failed')"
 _MIDDLE = f"SELECT ended_at {_ANSWERED} ORDER BY ended_at LIMIT 1 OFFSET (SELECT count(*) / 2 {_ANSWERED})"
 
 
-def prune(connection: sqlite3.Connection, now: float, max_bytes: int = MAX_BYTES) -> None:
-    """Drop what is old enough, and of the rest what is too much; within a transaction."""
-    end = chain.Chain(connection)
+def prune(connection: sqlite3.Connection, end: chain.Chain, now: float, max_bytes: int = MAX_BYTES) -> None:
+    """Drop what is old enough, and of the rest what is too much, and say so at the `end`; within a transaction."""
     _forget_answers(connection, end, now, now - KEPT_S)
     _drop(connection, end, now, now - KEEP_S)
     if used_bytes(connection) > max_bytes:
@@ -51,14 +50,14 @@ def _forget_answers(connection: sqlite3.Connection, end: chain.Chain, now: float
 
 def _drop(connection: sqlite3.Connection, end: chain.Chain, now: float, before: float) -> None:
     """Drop settled writes and lines of the chain from before a time; what is unsettled is told again at its end."""
-    (last,) = connection.execute("SELECT max(seq) FROM events WHERE at < ?", (before,)).fetchone()
+    last = chain.last_before(connection, before)
     if last is None:
         return
     kept = "first_event <= ? AND NOT (ended_at IS NOT NULL AND ended_at < ?)"
     for row in connection.execute(f"SELECT id, state FROM writes WHERE {kept}", (last, before)).fetchall():  # noqa: S608 - no value is in the text
         _carry(connection, end, now, *row)
-    connection.execute("DELETE FROM writes WHERE first_event <= ?", (last,))
     chain.cut(connection, last)
+    connection.execute("DELETE FROM writes WHERE first_event <= ?", (last,))
     end.append(0, now, "dropped", {"up_to": last})
     end.put_in()
 

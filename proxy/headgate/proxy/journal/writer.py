@@ -34,9 +34,9 @@ class Job(Generic[T]):
     __slots__ = ("done", "kept", "loop", "lost", "run")
 
     def __init__(
-        self, run: Callable[[Ledger], T], *, wanted: bool, kept: bool, lost: Callable[[T], None] | None = None
+        self, run: Callable[[Ledger], T], *, kept: bool = False, lost: Callable[[T], None] | None = None
     ) -> None:
-        """`wanted`: somebody waits for it. `kept`: if it cannot be done now it is done later.
+        """`kept`: if it cannot be done now it is done later.
 
         `lost` is given the result where whoever waited for it has gone.
         """
@@ -44,7 +44,8 @@ class Job(Generic[T]):
         self.lost = lost
         self.kept = kept
         self.loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[T] | None = self.loop.create_future() if wanted else None
+        self.done: asyncio.Future[T] | None = None
+        """Where somebody waits for it."""
 
 
 class Writer:
@@ -58,13 +59,19 @@ class Writer:
         self._closed = closed
         self._upkeep = upkeep
         self._gathered: list[Job[Any]] = []
-        self._jobs: queue.SimpleQueue[Sequence[Job[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self._unwritten: list[Job[Any]] = []
         self._since_checkpoint = 0
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Job[T]) -> "asyncio.Future[T] | None":
-        """Have a job done; raises JournalError through its future if that cannot be."""
+    def done(self, job: Job[T]) -> asyncio.Future[T]:
+        """Have a job done: its result, or JournalError if that cannot be."""
+        job.done = job.loop.create_future()
+        self.submit(job)
+        return job.done
+
+    def submit(self, job: Job[Any]) -> None:
+        """Have a job done that nobody waits for."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="headgate journal", daemon=True)
             self._thread.start()
@@ -72,7 +79,6 @@ class Writer:
         if len(self._gathered) == 1:
             # Whatever else this turn of the loop and the next bring goes along, and wakes the thread only once.
             job.loop.call_soon(self._hand_over)
-        return job.done
 
     def _hand_over(self) -> None:
         if self._gathered:
@@ -98,30 +104,26 @@ class Writer:
 
     def _next(self) -> tuple[list[Job[Any]], bool]:
         """What there is to do; and whether more may come."""
-        jobs: list[Job[Any]] = []
-        gathered = self._jobs.get()
-        while gathered is not None:
-            jobs.extend(gathered)
-            if len(jobs) >= MAX_GROUP:
-                return jobs, True
-            try:
-                gathered = self._jobs.get_nowait()
-            except queue.Empty:
-                return jobs, True
-        return jobs, False
+        jobs = self._jobs.get()
+        while jobs is not None and len(jobs) < MAX_GROUP and not self._jobs.empty():
+            more = self._jobs.get()
+            if more is None:
+                return jobs, False
+            jobs.extend(more)
+        return ([], False) if jobs is None else (jobs, True)
 
-    def _do(self, jobs: Sequence[Job[Any]]) -> None:
-        everything = [*self._unwritten, *jobs]
-        self._unwritten = []
-        if not everything:
+    def _do(self, jobs: list[Job[Any]]) -> None:
+        if self._unwritten:
+            jobs, self._unwritten = [*self._unwritten, *jobs], []
+        if not jobs:
             return
         try:
-            results = self._transaction(everything)
+            results = self._transaction(jobs)
         except Exception as broken:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
-            self._failed(everything, broken)
+            self._failed(jobs, broken)
             return
-        _tell([(job, result) for job, result in zip(everything, results, strict=True) if job.done is not None])
-        self._since_checkpoint += len(everything)
+        _tell(jobs, results)
+        self._since_checkpoint += len(jobs)
         idle = self._jobs.empty()
         if self._since_checkpoint >= (_CHECKPOINT_EVERY if idle else _CHECKPOINT_AT_LAST):
             self._tidy()
@@ -129,9 +131,14 @@ class Writer:
     def _transaction(self, jobs: Sequence[Job[Any]]) -> list[Any]:
         reach("writing")
         ledger = self._opened()
-        with ledger.transaction():
+        ledger.begin()
+        try:
             results = [job.run(ledger) for job in jobs]
             reach("written")
+            ledger.commit()
+        except BaseException:
+            ledger.give_up()
+            raise
         reach("committed")
         return results
 
@@ -153,7 +160,7 @@ class Writer:
         self._unwritten = kept[-MAX_UNWRITTEN:]
         if kept:
             logger.error("what became of %d writes is not in the journal yet: %s", len(kept), said)
-        _tell([(job, wrong) for job in jobs if job.done is not None])
+        _tell(jobs, [wrong] * len(jobs))
 
 
 def said_of(broken: Exception) -> str:
@@ -164,11 +171,12 @@ def said_of(broken: Exception) -> str:
     return " ".join(str(broken).split()) or type(broken).__name__
 
 
-def _tell(told: Sequence[tuple[Job[Any], Any]]) -> None:
+def _tell(jobs: Sequence[Job[Any]], results: Sequence[Any]) -> None:
     """Wake up those who wait, with one call for all of them."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Job[Any], Any]]] = {}
-    for job, result in told:
-        by_loop.setdefault(job.loop, []).append((job, result))
+    for told in zip(jobs, results, strict=True):
+        if told[0].done is not None:
+            by_loop.setdefault(told[0].loop, []).append(told)
     for loop, its in by_loop.items():
         with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
             loop.call_soon_threadsafe(_wake, its)

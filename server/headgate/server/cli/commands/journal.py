@@ -110,13 +110,12 @@ def export() -> None:
 @_JSON
 def verify(*, as_json: bool) -> int:
     """Check that the record is as it was written. Exit 1 if it is not."""
+    from headgate.proxy.journal.chain import size  # noqa: PLC0415
     from headgate.proxy.journal.verify import faults_in  # noqa: PLC0415
 
     with _open() as (connection, path):
         faults = faults_in(connection)
-        count, head = connection.execute(
-            "SELECT count(*), (SELECT hash FROM events ORDER BY seq DESC LIMIT 1) FROM events"
-        ).fetchone()
+        count, head = size(connection)
     if as_json:
         echo_json({"journal": str(path), "lines": count, "hash": head, "faults": faults})
     else:
