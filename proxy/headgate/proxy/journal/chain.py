@@ -17,9 +17,11 @@ from headgate.tools.keys import canonical
 
 NOTHING = "0" * 64
 """The seal before the first line."""
-_LINE = "(?, ?, ?, ?, ?, ?)"
-_AT_ONCE = (64, 16, 4, 1)
-"""Lines of one statement: few different ones, so that each is prepared once."""
+_PUT_IN = {
+    count: "INSERT INTO events VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)  # noqa: S608 - no value is in the text
+    for count in (64, 16, 4, 1)
+}
+"""The statements that put in so many lines: few different ones, so that each is prepared once."""
 _BASE_SEQ, _BASE_HASH = "base_seq", "base_hash"
 
 
@@ -74,11 +76,12 @@ class Chain:
     `following`, is free.
     """
 
-    __slots__ = ("_connection", "_last", "_lines", "_sure")
+    __slots__ = ("_connection", "_cursor", "_last", "_lines", "_sure")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Whatever `connection` adds is added here."""
         self._connection = connection
+        self._cursor = connection.cursor()
         self._last: tuple[int, str] | None = None
         self._lines: list[tuple[int, int, float, str, str, str]] = []
         self._sure = False
@@ -95,7 +98,7 @@ class Chain:
     @property
     def following(self) -> int:
         """The number of the next line, unless the end has moved."""
-        return self._end()[0] + 1
+        return (self._last or self._end())[0] + 1
 
     def found_free(self) -> None:
         """Nobody has a line numbered `following`: what is known as the end is the end."""
@@ -105,12 +108,12 @@ class Chain:
         """Whether the end has moved; it is known from now on."""
         if self._sure:
             return False
-        before, self._last = self._last, None
+        before = self._last
         return self._end() != before
 
     def intent(self, at: float, detail: Mapping[str, Any]) -> tuple[int, str, str]:
         """A new write's number, which is that of its line, and the line's detail and seal. See `intended`."""
-        before, seal_before = self._end()
+        before, seal_before = self._last or self._end()
         text = _text(detail)
         return before + 1, text, sealed(seal_before, before + 1, before + 1, at, ("intent", text))
 
@@ -121,8 +124,9 @@ class Chain:
 
     def append(self, write: int, at: float, what: str, detail: Mapping[str, Any]) -> int:
         """Add a line, which stands there from `put_in` on; its number."""
-        self.moved()
-        before, seal_before = self._end()
+        if not self._sure:
+            self.moved()
+        before, seal_before = self._last or self._end()
         seq = before + 1
         text = _text(detail)
         seal = sealed(seal_before, seq, write, at, (what, text))
@@ -132,20 +136,21 @@ class Chain:
 
     def put_in(self) -> None:
         """Put in the lines that were added."""
+        if not self._lines:
+            return
         lines, self._lines = self._lines, []
         begin = 0
-        for count in _AT_ONCE:
+        for count, statement in _PUT_IN.items():
             while len(lines) - begin >= count:
                 values = [value for line in lines[begin : begin + count] for value in line]
-                self._connection.execute(f"INSERT INTO events VALUES {', '.join([_LINE] * count)}", values)  # noqa: S608 - no value is in the text
+                self._cursor.execute(statement, values)
                 begin += count
 
     def _end(self) -> tuple[int, str]:
-        if self._last is None:
-            last = self._connection.execute(_LAST).fetchone()
-            self._last = base(self._connection) if last is None else (last[0], last[-1])
-            self._sure = True
-        return self._last
+        last = self._connection.execute(_LAST).fetchone()
+        self._last = found = base(self._connection) if last is None else (last[0], last[-1])
+        self._sure = True
+        return found
 
 
 def _text(detail: Mapping[str, Any]) -> str:

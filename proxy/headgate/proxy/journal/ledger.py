@@ -48,10 +48,13 @@ class Ledger:
     """Whether the owner of that name still runs."""
     arguments: ArgumentsKept = "hash"
     chain: Chain = field(init=False)
+    _cursor: sqlite3.Cursor = field(init=False)
+    """For what gives no rows, so that not every statement makes one."""
 
     def __post_init__(self) -> None:
         """Nothing is looked up before it is needed."""
         self.chain = Chain(self.connection)
+        self._cursor = self.connection.cursor()
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -66,13 +69,13 @@ class Ledger:
 
     def begin(self) -> None:
         """Begin a transaction, for whoever ends it by `commit` or `give_up`."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._cursor.execute("BEGIN IMMEDIATE")
         self.chain.begun()
 
     def commit(self) -> None:
         """Have all that was done since `begin` on the disk."""
         self.chain.put_in()
-        self.connection.execute("COMMIT")
+        self._cursor.execute("COMMIT")
 
     def give_up(self) -> None:
         """Undo what was done since `begin`."""
@@ -115,7 +118,7 @@ class Ledger:
         write, told, seal = self.chain.intent(now, self._told(intent))
         live = None if intent.key is None else 1
         row = (write, *intent.scope, intent.fingerprint, self.owner, now, live, write, told, seal, write)
-        if self.connection.execute(_INTEND, row).rowcount != 1:
+        if self._cursor.execute(_INTEND, row).rowcount != 1:
             return None
         self.chain.intended(write, seal)
         return write
@@ -135,7 +138,7 @@ class Ledger:
         while True:
             following = self.chain.following
             row = (ended_at, kept, write, following, following)
-            if self.connection.execute(_SETTLE[state], row).rowcount == 1:
+            if self._cursor.execute(_SETTLE[state], row).rowcount == 1:
                 self.chain.found_free()
                 return True
             if not self.chain.moved():

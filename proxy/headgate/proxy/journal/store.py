@@ -3,7 +3,6 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from headgate.proxy.journal.failpoint import reach
@@ -55,8 +54,10 @@ class SqliteJournal:
 
     async def settle(self, write: int, ending: Ending) -> None:
         """Write the ending down. Where that fails it is kept, and written with whatever can be written next."""
-        with suppress(JournalError):
+        try:
             await self._writer.done(Job(lambda ledger: ledger.settle(write, ending, self._clock()), kept=True))
+        except JournalError:
+            return
 
     def note(self, write: int, ending: Ending) -> None:
         """Have the ending written down."""

@@ -10,7 +10,6 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from headgate.proxy.journal.failpoint import reach
@@ -172,24 +171,23 @@ def said_of(broken: Exception) -> str:
 
 
 def _tell(jobs: Sequence[Job[Any]], results: Sequence[Any]) -> None:
-    """Wake up those who wait, with one call for all of them."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Job[Any], Any]]] = {}
-    for told in zip(jobs, results, strict=True):
-        if told[0].done is not None:
-            by_loop.setdefault(told[0].loop, []).append(told)
-    for loop, its in by_loop.items():
-        with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
-            loop.call_soon_threadsafe(_wake, its)
-
-
-def _wake(told: Sequence[tuple[Job[Any], Any]]) -> None:
-    for job, result in told:
-        if job.done is None:
+    """Wake up those who wait, with one call for all of them that share a loop."""
+    for loop in {job.loop for job in jobs if job.done is not None}:
+        try:
+            loop.call_soon_threadsafe(_wake, loop, jobs, results)
+        except RuntimeError:  # the loop has been closed: nobody waits there any more
             continue
-        if job.done.done():
-            if job.lost is not None and job.done.cancelled() and not isinstance(result, JournalError):
+
+
+def _wake(loop: asyncio.AbstractEventLoop, jobs: Sequence[Job[Any]], results: Sequence[Any]) -> None:
+    for job, result in zip(jobs, results, strict=True):
+        done = job.done
+        if done is None or job.loop is not loop:
+            continue
+        if done.done():
+            if job.lost is not None and done.cancelled() and not isinstance(result, JournalError):
                 job.lost(result)
         elif isinstance(result, JournalError):
-            job.done.set_exception(JournalError(*result.args))
+            done.set_exception(JournalError(*result.args))
         else:
-            job.done.set_result(result)
+            done.set_result(result)
