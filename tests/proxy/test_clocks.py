@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.virtual_time import VirtualLoop, in_virtual_time
 
-from headgate.proxy.clocks import Clocks
+from headgate.proxy.clocks import Clocks, Row
 
 
 class Call:
@@ -56,6 +56,33 @@ async def test_nothing_is_kept_once_all_have_ended() -> None:
     await asyncio.sleep(60)
 
     assert clocks.rows == 0
+
+
+@in_virtual_time
+async def test_one_alarm_is_enough_where_each_call_that_ends_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks, loop = Clocks(), asyncio.get_running_loop()
+    ended: list[float] = []
+    rings: list[float] = []
+    ring = vars(Row)["_ring"]
+
+    def counted(row: Row) -> None:
+        rings.append(loop.time())
+        ring(row)
+
+    class Endless(Call):
+        def expire(self) -> None:
+            ended.append(loop.time())
+            clocks.start(Endless(), loop.time(), 10)
+
+    monkeypatch.setattr(Row, "_ring", counted)
+    for _ in range(3):
+        clocks.start(Endless(), loop.time(), 10)
+        await asyncio.sleep(1)
+    await asyncio.sleep(300)
+
+    assert 80 <= len(rings) <= len(ended)
 
 
 @given(

@@ -11,6 +11,7 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.capacity import Capacity
+from headgate.proxy.client import patient
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.direct import Direct
 from headgate.proxy.limits import Limits
@@ -275,19 +276,58 @@ async def test_while_its_client_is_asked_its_clock_stands_still() -> None:
     assert direct.state == "failed"
 
 
+class Slow:
+    """A client whose person takes an hour over every question."""
+
+    who = "somebody"
+    capabilities: Mapping[str, Any] = {"elicitation": {}}
+    meta: Mapping[str, Any] = {}
+    wants_progress = takes_rounds = False
+
+    async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        del method, params
+        await asyncio.sleep(3600)
+        return {}
+
+    def tell(self, method: str, params: Mapping[str, Any]) -> None:
+        del method, params
+
+
+async def test_the_clock_runs_again_where_the_line_broke_while_the_client_was_asked() -> None:
+    far = Far()
+    one = attempt(tool(rules=ToolRules(retries=5)), timeout_s=3)
+    direct = begun(far, one)
+    far.hangs = True
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(patient(Slow(), one).ask("elicitation/create", {}))
+        await asyncio.sleep(1)
+        direct.set_exception(BROKEN)
+        going_on = tasks.create_task(failure_of(far.path(one)))
+        await turns()
+        asking.cancel()
+
+    assert going_on.result().code == "TOOL_TIMEOUT"
+
+
 async def test_one_over_which_headgate_stumbles_ends_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     far = Far()
-    direct = begun(far)
+    first = attempt()
+    like_it = Attempt(first.tool, first.arguments, first.timeout_s)
+    direct = begun(far, first)
 
     def stumble(_direct: Direct) -> None:
         raise ValueError("a secret")
 
-    direct.tell(stumble)
-    direct.set_result(answer())
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(failure_of(far.path(like_it)))
+        await turns()
+        direct.tell(stumble)
+        direct.set_result(answer())
 
     assert direct.failure is not None
-    assert str(direct.failure) == "headgate could not make this call"
+    assert str(direct.failure) == str(following.result()) == "headgate could not make this call"
     assert "failed inside headgate" in caplog.text
+    assert far.is_idle
 
 
 async def test_whoever_asked_hears_of_an_end_even_if_it_has_stumbled_over_the_answer() -> None:

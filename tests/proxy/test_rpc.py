@@ -13,8 +13,9 @@ from tests.proxy.parts import turns
 from tests.virtual_time import VirtualLoop, in_virtual_time
 
 from headgate.proxy.backpressure import HANDLED, HEAVY
-from headgate.proxy.connection import TakenBackError
+from headgate.proxy.connection import CallFailedError, TakenBackError
 from headgate.proxy.input import Slip
+from headgate.proxy.messages import decoded
 from headgate.proxy.rpc import AwaitedRequest, LineClosedError
 
 
@@ -94,6 +95,63 @@ async def test_garbage_is_counted_and_otherwise_ignored(garbage: bytes) -> None:
         line.says(id=1, result={"n": 1})
     assert waiting.result() == {"n": 1}
     assert line.rpc.ignored == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"jsonrpc":"2.0","id":1,"result":{"n":NaN}}',
+        b'{"result":{"n":Infinity},"jsonrpc":"2.0","id":1}\r',
+        b'{"id":1,"jsonrpc":"2.0","result":{"s":"\xff"}}',
+    ],
+)
+async def test_an_answer_that_is_no_json_fails_its_request_at_once_and_no_other(broken: bytes) -> None:
+    line = Line()
+    heard: list[bytes] = []
+    line.rpc.noise = heard.append
+    async with served(line.rpc), asyncio.TaskGroup() as tasks:
+        waiting, other = tasks.create_task(failure_of(line.rpc.request("m", {}))), line.ask(tasks)
+        await turns()
+        line.rpc.receive(broken)
+        line.rpc.receive(broken)
+        line.says(id=2, result={"n": 2})
+
+    failed = waiting.result()
+    assert (str(failed), failed.sent, failed.transient) == ("its answer is not valid JSON", True, False)
+    assert other.result() == {"n": 2}
+    assert heard == [broken, broken]
+    assert line.rpc.ignored == 1
+
+
+@in_virtual_time
+async def test_what_is_no_json_and_no_answer_fails_nothing() -> None:
+    line = Line()
+    async with served(line.rpc), asyncio.TaskGroup() as tasks:
+        waiting = line.ask(tasks)
+        line.rpc.receive(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"n":NaN}}')
+        line.rpc.receive(b'{"level":"info","n":NaN}')
+        line.says(id=1, result={})
+    assert waiting.result() == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"cut \ud83d\ude00", "cut \U0001f600"),
+        (rb"\ude00\ud83d\ud83d\ude00", "\ufffd\ufffd\U0001f600"),
+        (rb"\\ud83d \\\uD83D", "\\ud83d \\\ufffd"),
+    ],
+)
+def test_half_a_character_is_no_reason_to_lose_an_answer(said: bytes, read: str) -> None:
+    assert decoded(b'{"text":"' + said + b'"}') == {"text": read}
+
+
+async def failure_of(request: AwaitedRequest) -> CallFailedError:
+    with pytest.raises(CallFailedError) as failed:
+        await request.answer()
+    return failed.value
 
 
 @in_virtual_time

@@ -1,7 +1,7 @@
 """JSON-RPC over a line, and what the other side asks: the SDK's sessions work over it, and no flood piles up."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,6 +37,36 @@ async def test_what_the_other_side_asks_is_answered_and_a_crash_in_answering_tel
             {"jsonrpc": "2.0", "id": "b", "error": {"code": -32603, "message": "internal error"}},
         ]
     caplog.clear()
+
+
+@in_virtual_time
+async def test_what_has_no_object_for_its_parameters_is_refused_or_ignored_and_nobody_stumbles_over_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+
+    async def refuse(_ctx: Any, method: str, _params: Mapping[str, Any] | None) -> dict[str, Any]:
+        raise MCPError(types.METHOD_NOT_FOUND, f"no {method} here")
+
+    async def note(_ctx: Any, _method: str, params: Mapping[str, Any] | None) -> None:
+        assert params is None
+
+    def intercept(_method: str, params: Mapping[str, Any] | None) -> bool:
+        return (params or {}).get("progressToken") is not None
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(line.rpc.run(refuse, note, intercept))
+        await turns()
+        for params in ([1], "progressToken", 7):
+            line.says(method="notifications/progress", params=params)
+            line.says(method="notifications/resources/updated", params=params)
+            line.says(id="a", method="ping", params=params)
+        await turns(10)
+        running.cancel()
+
+    assert [message["error"]["code"] for message in line.written] == [types.INVALID_PARAMS] * 3
+    assert line.rpc.ignored == 6
+    assert not caplog.records
 
 
 @asynccontextmanager

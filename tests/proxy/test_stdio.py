@@ -12,6 +12,7 @@ from tests.proxy.misbehaving import data_of, gone, hostile, is_gone, opened
 from tests.proxy.parts import all_at_once, attempt, tool, turns
 from tests.timings import CLOCK_S, SLACK_S
 
+from headgate.proxy import child
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import CallFailedError, Connection, Opening, TakenBackError, UnavailableError
 from headgate.proxy.stdio import stdio_opener
@@ -115,6 +116,15 @@ async def test_a_child_whose_end_is_first_seen_by_a_call_is_said_to_have_ended()
 async def test_what_a_child_says_before_it_dies_still_counts() -> None:
     async with asyncio.timeout(10), opened() as connection:
         assert await data_of(connection, "die_after") == {"last": True}
+        assert await connection.closed() == "it ended with exit code 3"
+
+
+async def test_so_does_what_stands_behind_more_than_can_be_taken_in_until_it_counts_as_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(child, "_LAST_WORDS_S", 0.0)
+    async with asyncio.timeout(10), opened() as connection:
+        assert await data_of(connection, "die_after_flood", lines=25_000) == {"last": True}
         assert await connection.closed() == "it ended with exit code 3"
 
 

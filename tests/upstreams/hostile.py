@@ -24,7 +24,7 @@ from typing import Any
 MODES = set(sys.argv[1:])
 TOOLS = (
     *("echo", "die", "die_after", "hang", "twice", "late", "wrong_id", "garbage", "big", "endless", "deaf"),
-    *("die_once", "leak"),
+    *("die_once", "die_after_flood", "leak"),
     *(
         "grandchild",
         "close_out",
@@ -148,6 +148,10 @@ def call(identity: int, name: str, arguments: dict[str, Any]) -> None:  # noqa: 
             sys.stderr.flush()
             error(identity, -32603, said)
         case "die_after":
+            answer(identity, last=True)
+            os._exit(3)
+        case "die_after_flood":
+            os.write(1, b"x\n" * arguments["lines"])
             answer(identity, last=True)
             os._exit(3)
         case "hang":

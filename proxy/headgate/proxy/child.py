@@ -35,6 +35,8 @@ _GRACE_S = 1.0
 """How long a child has to end after its input was closed, and again after SIGTERM."""
 _LAST_WORDS_S = 0.2
 """How long output may still come after the process has ended; a grandchild may hold the pipe open for ever."""
+_LONGEST_LAST_WORDS_S = 2.0
+"""For how long output is taken in after that, if there is more than could be until then and an answer is awaited."""
 _LAST_LOOK_S = 0.001
 """For how long a loop looks at its pipes once more: uvloop, if it was held up, looks at its clock before them."""
 _MAX_WORDS = 300
@@ -84,6 +86,10 @@ class Child:
         """The outputs that it has not closed."""
         self._pipes: dict[int, asyncio.ReadTransport] = {}
         self._allowances = {1: Allowance(), 2: Allowance()}
+        self._resting: set[int] = set()
+        """The outputs that are not read for now."""
+        self._talks = False
+        """Whether it has said anything since that was last looked at."""
         self._stderr = bytearray()
         self._stderr_cut = False
         self._ended = False
@@ -143,6 +149,7 @@ class Child:
             self._keep_stderr(data)
             self._rest(fd, len(data) / LET_GO, partial(self._read_on, fd))
         else:
+            self._talks = True
             self._backlog = self._output.feed(data)
             self._take_in(len(data) >= _MUCH)
 
@@ -170,9 +177,11 @@ class Child:
         if much or pause_s:
             if not self._pipes[fd].is_closing():
                 self._pipes[fd].pause_reading()
+            self._resting.add(fd)
             self._loop.call_later(pause_s, go_on)
 
     def _read_on(self, fd: int) -> None:
+        self._resting.discard(fd)
         if not self._pipes[fd].is_closing():
             self._pipes[fd].resume_reading()
 
@@ -210,7 +219,19 @@ class Child:
         if self.exited.done() and not self._open:
             self._end()
         elif self.exited.done() or 1 not in self._open:
-            self._loop.call_later(_LAST_WORDS_S, self._loop.call_later, _LAST_LOOK_S, self._end)
+            self._look_again(self._loop.time() + _LONGEST_LAST_WORDS_S)
+
+    def _look_again(self, until: float) -> None:
+        self._talks = False
+        self._loop.call_later(_LAST_WORDS_S, self._loop.call_later, _LAST_LOOK_S, self._end_if_silent, until)
+
+    def _end_if_silent(self, until: float) -> None:
+        """This is the end, unless an answer that is awaited may stand in what has been said and not been taken in."""
+        talks = self._talks or 1 in self._resting
+        if talks and not self._ended and self._listener.expects and self._loop.time() < until:
+            self._look_again(until)
+        else:
+            self._end()
 
     def _note_deafness(self) -> None:
         """A child that has closed its input takes no call any more. Most often it is about to end by itself."""

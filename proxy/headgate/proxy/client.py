@@ -115,6 +115,7 @@ class PatientClient:
             return await self._client.ask(method, params)
         finally:
             self._asked -= 1
+            clock = self._call.clock  # which is another one where a task has gone on with the call
             if clock is not None and not self._asked:
                 with suppress(RuntimeError):  # the call is over: its clock runs no more
                     clock.reschedule(loop.time() + self._left_s)

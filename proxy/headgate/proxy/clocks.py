@@ -65,8 +65,13 @@ class Row:
         while self._calls:
             call, ends_at = next(iter(self._calls.items()))
             if ends_at > now:
-                self._alarm = self._loop.call_at(ends_at, self._ring)
-                return
+                break
             del self._calls[call]
             call.expire()
-        self._rows.pop(self._timeout_s, None)
+        if self._alarm is not None:
+            # Whoever heard of an end has begun another call. Two alarms would ring, and be set anew, side by side.
+            self._alarm.cancel()
+        if self._calls:
+            self._alarm = self._loop.call_at(next(iter(self._calls.values())), self._ring)
+        else:
+            self._rows.pop(self._timeout_s, None)

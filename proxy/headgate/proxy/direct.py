@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.proxy.attempt import Attempt
@@ -204,10 +205,16 @@ class Direct:
         except Exception:
             # Whoever carries this carries others too, and must not stumble with it; whoever asked must hear of an end.
             logger.exception("a call of %s failed inside headgate", self.attempt.tool.qualified)
-            self.state = "failed"
-            self.failure = broken(self.attempt)
+            self._end_broken(listeners)
+
+    def _end_broken(self, listeners: list[Told]) -> None:
+        """Tell everybody of an end, whatever they have heard of it: no permit and nobody who waits may be left."""
+        self.state = "failed"
+        self.failure = broken(self.attempt)
+        self._let_go()
+        for rest in (*reversed(self._clear), *(partial(told, self) for told in reversed(listeners))):
             with suppress(Exception):
-                listeners[0](self)
+                rest()
 
     def _let_go(self) -> None:
         """Hold nobody who holds this: thousands of rings a second would be the garbage collector's to find."""

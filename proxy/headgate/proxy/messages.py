@@ -1,12 +1,18 @@
 """JSON-RPC messages as bytes."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import orjson
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
+
+_HALF = re.compile(rb"(?<!\\)(\\+)u[dD][89a-fA-F][0-9a-fA-F]{2}(?:(?<=[89abAB]..)(\\u[dD][c-fC-F][0-9a-fA-F]{2}))?")
+"""What stands for half of a character, the other half with it where it follows; behind however many backslashes."""
+_MAX_MENDED = 256 * 1024
+"""Bytes of a text that is looked through for them: of more that would take too long."""
 
 
 def encoded(message: Mapping[str, Any]) -> bytes:
@@ -22,10 +28,36 @@ def decoded(message: bytes) -> dict[str, Any] | None:
     """The object that `message` holds; `None` where it is anything else, or no JSON."""
     try:
         # What cannot be an object is not worth an exception: a flood of it would cost twenty times as much.
-        fields = orjson.loads(message) if message.lstrip(b" \t\r").startswith(b"{") else None
+        fields = parsed(message) if message.lstrip(b" \t\r").startswith(b"{") else None
     except orjson.JSONDecodeError:
         return None
     return cast("dict[str, Any]", fields) if isinstance(fields, dict) else None
+
+
+def parsed(text: bytes) -> Any:
+    """What a JSON text says. Half a surrogate pair is read as U+FFFD.
+
+    JavaScript leaves one where it cuts a text in the middle of an emoji. No parser of ours takes it, and nothing could
+    pass it on; but an answer that has come is not to be lost for it.
+
+    Raises:
+        orjson.JSONDecodeError: It is no JSON.
+
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if len(text) > _MAX_MENDED or (b"\\ud" not in text and b"\\uD" not in text):
+            raise
+        return orjson.loads(_HALF.sub(_whole, text))
+
+
+def _whole(match: re.Match[bytes]) -> bytes:
+    """A surrogate pair as it is; for half of one what stands for a character that is not known."""
+    backslashes = match[1]
+    if match[2] is not None or len(backslashes) % 2 == 0:
+        return match[0]
+    return backslashes + b"ufffd"
 
 
 def error_of(error: object) -> MCPError:

@@ -111,10 +111,10 @@ class _Way:
         match direct.state:
             case "answered":
                 self._answered(attempt, direct.began_at, now)
-            case "failed":
+            case "failed" if direct.failure is None:
                 self._circuit.timed_out(attempt, now)
                 direct.failure = _timed_out(attempt)
-            case "called off":
+            case "failed" | "called off":
                 pass
             case _:
                 return

@@ -123,12 +123,30 @@ class Rpc(Line):
         message = decoded(line)
         if message is not None and "method" not in message and self._settle(message):
             return
+        if message is None and self._is_broken_answer(line):
+            return
         self.unasked += weight_of(line)
         if message is None:
             self.ignored += 1
             self.noise(line)
         elif "method" in message:
             self.take(message)
+
+    def _is_broken_answer(self, line: bytes) -> bool:
+        """Whether a line that is no JSON is an answer that is awaited all the same, such as one with NaN in it.
+
+        Its request fails then: nobody is to wait for the end of their time for what has come.
+        """
+        head, tail = line[:_EDGE], line[-_EDGE:]
+        if not tail.rstrip().endswith(b"}") or b'"method"' in head:
+            return False
+        found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
+        request = None if found is None else self._take_pending(orjson.loads(found[1]))
+        if request is None or request.landing.done():
+            return False
+        self.noise(line)
+        request.landing.set_exception(CallFailedError("UPSTREAM_ERROR", "its answer is not valid JSON", sent=True))
+        return True
 
     def fail(self, identity: RequestId, failure: CallFailedError) -> None:
         """End one request: what carries the line knows that its answer will not come."""

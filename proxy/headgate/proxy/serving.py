@@ -30,6 +30,7 @@ MAX_SERVED = 64
 """Requests and notifications of the peer's that are seen to at the same time."""
 _IDLE_NEWS = frozenset({"notifications/message", "notifications/progress"})
 """Notifications that nobody here waits for, and that an upstream may send by the thousand."""
+_WRONG_PARAMS = "the parameters are not as they should be"
 
 
 class Answering(Outbound, Protocol):
@@ -58,10 +59,15 @@ class Serving:
 
     def take(self, message: dict[str, Any]) -> None:
         """Have a message handled that has a `method`."""
-        method, params = message["method"], message.get("params")
+        method: object = message["method"]
+        params: Any = message.get("params")
         identity = as_request_id(message.get("id"))
-        if not isinstance(method, str):
+        fits = _fits(params)
+        if not isinstance(method, str) or (identity is None and not fits):
             self.line.ignored += 1
+        elif identity is not None and not fits:
+            error = {"code": INVALID_PARAMS, "message": _WRONG_PARAMS}
+            self.line.reply({"jsonrpc": "2.0", "id": identity, "error": error})
         elif identity is None and (run_notify_intercept(self.intercept, method, params) or method in _IDLE_NEWS):
             pass
         elif self.under_way < MAX_SERVED:
@@ -90,7 +96,7 @@ class Serving:
         except MCPError as error:
             reply["error"] = {"code": error.code, "message": error.message}
         except ValidationError:
-            reply["error"] = {"code": INVALID_PARAMS, "message": "the parameters are not as they should be"}
+            reply["error"] = {"code": INVALID_PARAMS, "message": _WRONG_PARAMS}
         except Exception:
             logger.exception("answering %s failed", method)
             reply["error"] = {"code": INTERNAL_ERROR, "message": "internal error"}
@@ -103,6 +109,10 @@ class Serving:
             self.line.ignored += 1
         except Exception:
             logger.exception("the notification %s failed", method)
+
+
+def _fits(params: object) -> bool:
+    return params is None or isinstance(params, dict)
 
 
 _LINE = TransportContext(kind="stdio", can_send_request=True)

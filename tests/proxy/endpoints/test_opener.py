@@ -225,6 +225,14 @@ async def test_bad_json_never_escapes_as_an_exception(body: bytes) -> None:
             assert isinstance(read_result(result), Answer)
 
 
+async def test_half_a_character_in_json_is_no_reason_to_lose_an_answer() -> None:
+    async with weather() as (served, connection):
+        served.answers["/v1/weather/a"] = response(rb'{"text": "cut \ud83d"}')
+        result = await connection.call_tool("get_weather", {"city": "a"})
+
+    assert result["structuredContent"] == {"text": "cut \ufffd"}
+
+
 async def test_a_server_that_is_down_is_found_out_by_the_call_and_back_again_by_the_next() -> None:
     async with origin() as served:
         url = served.url

@@ -11,6 +11,7 @@ import orjson
 
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.endpoints.endpoint import Endpoint
+from headgate.proxy.messages import parsed
 from headgate.proxy.redact import redacted
 from headgate.tools.result import MAX_ERROR_TEXT, presentable
 from headgate.tools.retry_after import retry_after_s
@@ -94,7 +95,7 @@ def _guessed(response: Response, secrets: frozenset[str]) -> dict[str, Any]:
 
 def _json_of(body: bytes) -> Any:
     try:
-        return orjson.loads(body.removeprefix(_MARK))
+        return parsed(body.removeprefix(_MARK))
     except orjson.JSONDecodeError:
         raise _unusable("JSON that cannot be read") from None
 
