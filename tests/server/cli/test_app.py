@@ -38,6 +38,7 @@ def test_it_tells_its_version(desk: Desk) -> None:
         (("--",), "nothing follows --: give the server to start, as in 'headgate -- npx -y some-mcp-server'"),
         (("init", "--frm", "x"), "No such option '--frm'."),
         (("install",), "Missing argument 'CLIENT'."),
+        (("check", "my.toml"), "Got unexpected extra argument (my.toml): the file is named with --config my.toml."),
         (("install", "emacs"), "Invalid value for 'CLIENT': 'emacs' is not one of"),
         (("check", "--config", "nowhere.toml"), "--config: there is no file nowhere.toml"),
         (("--config", "nowhere.toml", "check"), "--config: there is no file nowhere.toml"),
@@ -55,6 +56,13 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(desk: Desk, argv: tuple[str, .
     assert ran.out == ""
     assert ran.err.startswith(f"headgate: {said}")
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("group", ["journal", "auth"])
+def test_a_group_alone_shows_its_commands(desk: Desk, group: str) -> None:
+    ran = desk.run(group)
+    assert ran.code == 2
+    assert f"Usage: headgate {group} [OPTIONS] COMMAND [ARGS]...\n" in ran.err
 
 
 def test_every_problem_of_a_config_is_a_line_of_its_own(desk: Desk) -> None:

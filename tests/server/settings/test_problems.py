@@ -37,6 +37,28 @@ def test_a_key_of_another_level_is_told_where_it_belongs() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[mcpServers.a]\ncommand = 'x'", "1: mcpServers: servers stand under [upstreams.NAME]; 'headgate init --from"),
+        ("[servers.a]\ncommand = 'x'", "1: servers: servers stand under [upstreams.NAME]"),
+        (U + "type = 'stdio'", "3: upstreams.u.type: take it out: whether there is a command, a url or http says it"),
+        (U + "disabled = true", "3: upstreams.u.disabled: there is no such switch: put a # before each line"),
+    ],
+)
+def test_a_key_out_of_a_clients_own_config_is_told_what_there_is_instead(text: str, said: str) -> None:
+    (line,) = told(text)
+
+    assert line.startswith(said)
+
+
+@pytest.mark.parametrize("resource", ["order:{order_id", "order:order_id}", "{}", "{{order_id}}"])
+def test_a_resource_that_would_be_the_same_for_all_calls_by_a_slip_is_refused(resource: str) -> None:
+    (line,) = told(f"{U}tools.t.resource = '{resource}'")
+
+    assert line.startswith("3: upstreams.u.tools.t.resource: each { needs its } with an argument's name between them")
+
+
 def test_a_key_like_no_other_is_told_what_there_is() -> None:
     assert told("zzz = 1") == [
         "1: zzz: unknown key; known here: headgate, defaults, upstreams, recipes, prefetch, serve, tenants"

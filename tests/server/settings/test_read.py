@@ -14,6 +14,9 @@ from headgate.tools.rules import Forward, Rate, ToolRules, UpstreamRules
 
 TOKENS = {"ORDERS_TOKEN": "o-secret", "PAYMENTS_TOKEN": "p-secret"}
 
+ESCAPE = "in \"…\" a backslash begins an escape: write a path with / or in single quotes, such as 'C:\\Users\\me'"
+JSON = "this looks like JSON: 'headgate init --from FILE' makes a headgate.toml out of a client's config"
+
 
 def test_the_example_of_the_contract_means_what_it_says() -> None:
     settings = read(EVERY_KEY, **TOKENS)
@@ -109,6 +112,9 @@ def test_a_word_for_parallel_that_means_nothing_is_told_with_the_name_of_its_var
         ("a = 1\n\na = 2\n", "3: not TOML: this key is set twice"),
         ("[a]\n[a]\n", "2: not TOML: this table is declared twice"),
         ('a = "x\nb = 1\n', "1: not TOML: a character that cannot stand here; is a quote missing?"),
+        ('a = "C:\\Users"\n', f"1: not TOML: {ESCAPE}"),
+        ('a = "C:\\dir"\n', f"1: not TOML: {ESCAPE}"),
+        ('\n{"mcpServers": {}}\n', f"1: not TOML: {JSON}"),
         ("a = 1 b = 2\n", "1: not TOML: something is left over after the value"),
         ("a = [1,\n2\n", "2: not TOML: a [ is not closed, or a comma is missing"),
         ('a = 1\nb = """\n', "2: not TOML: a string is not closed"),

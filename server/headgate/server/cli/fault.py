@@ -1,8 +1,11 @@
 """Errors as their reader gets them: what, where and what to do, one line for each, and no traceback."""
 
+import re
 from typing import IO, Any, cast
 
 import click
+
+_NAMED_FILE = re.compile(r"unexpected extra argument \((\S+\.toml)\)")
 
 
 class Fault(click.ClickException):
@@ -28,7 +31,13 @@ def show_usage_error(error: click.ClickException) -> None:
     if isinstance(error, Fault):
         error.show()
         return
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
     message = " ".join(error.format_message().split())
+    file = _NAMED_FILE.search(message)
+    if file is not None:
+        message = f"{message}: the file is named with --config {file[1]}."
     context = error.ctx if isinstance(error, click.UsageError) else None
     click.echo(f"headgate: {message}{f' See: {context.command_path} --help' if context else ''}", err=True)
 

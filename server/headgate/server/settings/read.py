@@ -18,11 +18,15 @@ LARGEST_FILE = 1_000_000
 
 _PLACE = re.compile(r"(?P<reason>.*?) \((?:at line (?P<line>\d+), column \d+|at end of document)\)", re.DOTALL)
 _DECLARED = re.compile(r"Cannot declare \((?P<keys>.*)\) twice", re.DOTALL)
+_ESCAPE = "in \"…\" a backslash begins an escape: write a path with / or in single quotes, such as 'C:\\Users\\me'"
+_JSON = "this looks like JSON: 'headgate init --from FILE' makes a headgate.toml out of a client's config"
 _REASONS = {
     "Invalid statement": "this is neither a [table] nor key = value",
     "Invalid value": "this value is missing or malformed; text stands in quotes",
     "Cannot overwrite a value": "this key is set twice",
     "Expected newline or end of document after a statement": "something is left over after the value",
+    "Invalid hex value": _ESCAPE,
+    "Unescaped '\\' in a string": _ESCAPE,
     "Unterminated string": "a string is not closed",
     "Unclosed array": "a [ is not closed, or a comma is missing",
     "Unclosed inline table": "a { is not closed, or a comma is missing",
@@ -103,6 +107,8 @@ def _whole_file(message: str, source: str) -> SettingsError:
 
 
 def _syntax(told: str, text: str) -> Problem:
+    if text.lstrip().startswith("{"):
+        return Problem(1, "", f"not TOML: {_JSON}")
     found = _PLACE.fullmatch(told)
     if found is None:
         return Problem(None, "", f"not TOML: {_readable(told)}")

@@ -59,7 +59,7 @@ class Tool(Rules):
     """`[upstreams.X.tools.Y]`."""
 
     kind: Literal["read", "write"] | None = Field(default=None, alias="class")
-    resource: str | None = None
+    resource: Annotated[str, BeforeValidator(values.resource)] | None = None
     idempotent: bool | None = None
     confirm: bool | None = None
     idempotency: dict[str, str] | None = None

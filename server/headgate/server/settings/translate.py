@@ -30,6 +30,20 @@ _WANTED = {
     "model_type": "this is a table: write keys below a [header], or { key = value }",
 }
 
+_ELSEWHERE_SERVERS = (
+    "servers stand under [upstreams.NAME]; 'headgate init --from FILE' writes them out of a client's config"
+)
+_NO_SWITCH = "there is no such switch: put a # before each line of what is not to be used"
+_HABITS: Mapping[KeyPath, str] = {
+    ("mcpServers",): _ELSEWHERE_SERVERS,
+    ("mcp_servers",): _ELSEWHERE_SERVERS,
+    ("servers",): _ELSEWHERE_SERVERS,
+    ("upstreams", "", "type"): "take it out: whether there is a command, a url or http says it",
+    ("upstreams", "", "enabled"): _NO_SWITCH,
+    ("upstreams", "", "disabled"): _NO_SWITCH,
+}
+"""Keys of the clients' own configs, by where they stand, and what there is here instead."""
+
 
 def checked(tables: dict[str, Any], findings: Findings) -> File:
     """The file's tables as the schema has them.
@@ -65,6 +79,10 @@ def _tell(found: ErrorDetails, findings: Findings) -> None:
 
 def _tell_unknown(path: KeyPath, findings: Findings) -> None:
     *table, key = path
+    habit = _HABITS.get(path if path[0] != "upstreams" else ("upstreams", "", *path[2:]))
+    if habit is not None:
+        findings.problem(path, habit)
+        return
     known = known_keys(tuple(table))
     near = get_close_matches(str(key).lower(), known, n=1, cutoff=0.6)
     if near:

@@ -8,6 +8,7 @@ from typing import cast
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m)")
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(B|KB|MB)")
 _RATE = re.compile(r"([0-9]{1,9})/(s|min|h)")
+_SLOT = re.compile(r"\{[^{}]+\}")
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
 _BYTES = {"B": 1, "KB": 1_000, "MB": 1_000_000}
 _PERIOD_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -49,6 +50,18 @@ def kept(value: object) -> float:
     if seconds > LONGEST_KEPT_S:
         raise ValueError(f'{shown(value)} is out of range: more than "0s", at most "5m"')
     return seconds
+
+
+def resource(value: object) -> object:
+    """What a tool's calls touch: a text with an argument's name in braces, or several.
+
+    Raises:
+        ValueError: a brace is not closed, or stands alone: all calls would touch the same then.
+
+    """
+    if isinstance(value, str) and not set("{}").isdisjoint(_SLOT.sub("", value)):
+        raise ValueError('each { needs its } with an argument\'s name between them, as in "order:{order_id}"')
+    return value
 
 
 def size(value: object) -> int:
