@@ -13,7 +13,9 @@ from tests.proxy.misbehaving import SECRET
 from tests.proxy.parts import all_at_once
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening
-from headgate.proxy.http import http_opener
+from headgate.proxy.http import client_of, http_opener
+from headgate.proxy.http_session import HttpSession
+from headgate.proxy.recall import RECALL, Recall
 from headgate.proxy.replica import reason_of
 from headgate.proxy.sse import sse_opener
 from headgate.proxy.target import HttpTarget
@@ -46,6 +48,37 @@ async def listener() -> AsyncGenerator[tuple[str, list[bytes]]]:
 
     async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
+
+
+async def test_a_write_can_be_taken_back_until_its_first_byte_goes_out_and_not_again_where_it_is_sent_on() -> None:
+    recall, seen = Recall(), list[bool]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(recall.take_back())
+        await reader.readexactly(2)
+        moved = b"307 T\r\nlocation: /there" if head.startswith(b"POST /mcp") else b"200 OK"
+        writer.write(b"HTTP/1.1 " + moved + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        async with client_of(HttpTarget(url), 1) as client:
+
+            async def write() -> int:
+                RECALL.set(recall)
+                async with HttpSession(client, url).answered("POST", {}, b"{}") as response:
+                    seen.append(recall.take_back())
+                    return response.status_code
+
+            assert not recall.take_back()
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(write())
+                await asyncio.sleep(0)
+                assert recall.take_back()
+
+    assert writing.result() == 200
+    assert seen == [False, False, False]
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"])

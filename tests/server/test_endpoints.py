@@ -113,3 +113,37 @@ async def test_a_slow_body_ends_at_the_calls_own_timeout(tmp_path: Path) -> None
 
     assert (result["status"], result["error_code"]) == ("timeout", "TOOL_TIMEOUT")
     assert result["duration_ms"] < 3_000
+
+
+async def test_writes_that_nobody_waits_for_any_more_keep_no_other_call_from_going_out(tmp_path: Path) -> None:
+    async def never(_writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async with shop(tmp_path, concurrency=1) as (there, gate):
+        there.answers["/orders/1/payment"] = never
+        for _ in range(2):
+            unknown = by_id(await gate.batch([pay() | {"timeout_s": 0.1}]))["pay"]
+            assert unknown["error_code"] == "OUTCOME_UNKNOWN"
+        read = by_id(await gate.batch([get("1") | {"timeout_s": 5}]))["c1"]
+
+    assert read["status"] == "ok"
+    assert [asked.path for asked in there.asked] == ["/orders/1/payment", "/orders/1/payment", "/orders/1"]
+
+
+async def test_a_write_whose_time_is_over_before_there_is_a_connection_has_not_been_sent_and_never_is(
+    tmp_path: Path,
+) -> None:
+    said: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append(await reader.read(1))  # TLS is never answered
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with shop(tmp_path, http=url) as (_, gate):
+            result = by_id(await gate.batch([pay() | {"timeout_s": 0.2}]))["pay"]
+
+    assert said == [b"\x16"]
+    assert (result["status"], result["error_code"]) == ("error", "UPSTREAM_UNAVAILABLE")

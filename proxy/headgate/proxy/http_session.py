@@ -18,6 +18,7 @@ from mcp_types import PROTOCOL_VERSION_META_KEY
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.http_body import drained
 from headgate.proxy.http_failure import redirected
+from headgate.proxy.recall import watched
 
 SESSION_HEADER = "mcp-session-id"
 JSON, EVENTS = "application/json", "text/event-stream"
@@ -51,8 +52,11 @@ class HttpSession:
         self, verb: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> AsyncGenerator[httpx.Response]:
         """The upstream's response, not yet read. Redirects within its origin are followed, and kept to."""
+        extensions = watched()
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._client.stream(verb, self.url, content=content, headers=dict(headers)) as response:
+            async with self._client.stream(
+                verb, self.url, content=content, headers=dict(headers), extensions=extensions
+            ) as response:
                 moved = redirected(response)
                 if moved is None:
                     yield response

@@ -16,6 +16,7 @@ from headgate.proxy.endpoints.dialing import NotVettedError, Resolve, VettedBack
 from headgate.proxy.endpoints.request import Prepared
 from headgate.proxy.endpoints.vetting import Reach
 from headgate.proxy.http_body import ENCODINGS, whole_body
+from headgate.proxy.recall import watched
 from headgate.proxy.sockets import socket_options
 
 CONNECT_S = 10.0
@@ -67,7 +68,7 @@ class Client:
             content = b""  # so that its length, none, is said
         given = {"accept-encoding": ENCODINGS, **request.headers, **_lower(self.headers), **_lower(headers)}
         lines = _lines(given)
-        extensions = {"timeout": {"connect": CONNECT_S}}
+        extensions = {"timeout": {"connect": CONNECT_S}, **watched()}
         try:
             async with self.pool.stream(
                 request.method, url, headers=lines, content=content, extensions=extensions

@@ -114,7 +114,11 @@ class _Stream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._socket)
+        try:
+            return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._socket)
+        except BaseException:
+            await self._inner.aclose()  # nobody else does, where it is cancelled
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         if info != "is_readable" or self._poll is None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Open, Opening, UnavailableError
+from headgate.proxy.connection import MAX_ANSWER, MAX_LATE, CallFailedError, Connection, Open, Opening, UnavailableError
 from headgate.proxy.direct import Direct
 from headgate.proxy.endpoints.address import Base
 from headgate.proxy.endpoints.answer import result_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "headgate"
+_SPARE_CONNECTIONS = MAX_LATE + 1
+"""Beside the calls in flight: writes that their callers have given up, which must not keep others from going out."""
 _TOLD = 3
 """Operations without a tool that are named."""
 
@@ -50,7 +52,7 @@ def endpoints_opener(
         headers = {"user-agent": USER_AGENT, **target.headers}
         reach = reach_of(base, allow_private=target.allow_private)
         async with client_for(
-            base, headers, reach, concurrency=concurrency, resolver=resolver, most=answer_limit
+            base, headers, reach, concurrency=concurrency + _SPARE_CONNECTIONS, resolver=resolver, most=answer_limit
         ) as client:
             endpoints = {**await _documented(target, base, resolver), **_by_name(target.endpoints)}
             secrets = secrets_in(target.headers) | secrets_in(target.query) | target.hidden
