@@ -333,3 +333,24 @@ async def test_a_thousand_calls_leave_no_task_behind() -> None:
 
         assert set(statuses(driver).values()) == {"ok"}
         assert len(asyncio.all_tasks()) == before
+
+
+@pytest.mark.parametrize("over", ["deadline", "cancel", "failure"])
+async def test_a_batch_that_is_over_while_the_answer_to_a_guess_waits_to_be_judged_ends_like_any_other(
+    over: str,
+) -> None:
+    guess = {"$from": "slow", "path": "$.tag", "default": "?", "speculate": True}
+    async with shops() as (upstreams, made):
+        failing = [{"id": "hurt", "tool": "hurt", "depends_on": ["first"]}] if over == "failure" else []
+        calls = [call("look", "slow", 10), call("look", "first", 2), call("look", "guessing", 1), *failing]
+        calls[2]["arguments"]["tag"] = guess
+        driver = driver_of(upstreams, calls, on_error="stop", **({"timeout_s": 3} if over == "deadline" else {}))
+        if over == "cancel":
+            asyncio.get_running_loop().call_later(3, driver.cancel)
+
+        async with asyncio.timeout(60):
+            assert await run(driver) == pytest.approx(2 if over == "failure" else 3, abs=0.01)
+
+    code = "timeout TOOL_TIMEOUT" if over == "deadline" else "skipped CANCELLED"
+    assert {"slow": code, "first": "ok", "guessing": code}.items() <= statuses(driver).items()
+    assert "cancelled slow" in made["shop"].log

@@ -146,7 +146,9 @@ class Driver:
                 case Start(index, arguments, item):
                     self._start((index, item), self._attempt(index, arguments, item))
                 case Cancel(index, item):
-                    self._under_way[index, item].cancel()
+                    under_way = self._under_way.get((index, item))
+                    if under_way is not None:  # the answer to a guess may be in, and wait to be judged
+                        under_way.cancel()
 
     def _start(self, key: _Key, attempt: Attempt) -> None:
         """Have a call go out at once if nothing is in its way; else a task sees to it."""
