@@ -11,6 +11,8 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.driver import Driver
+from headgate.proxy.journal.journaled import Writes
+from headgate.proxy.journal.memory import MemoryJournal
 from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.path import Attempt
 from headgate.proxy.upstreams import Upstreams
@@ -198,6 +200,26 @@ async def test_a_batch_cancelled_in_the_moment_it_starts_sends_nothing() -> None
         assert made["shop"].log == []
 
 
+@pytest.mark.parametrize("after", range(6))
+async def test_in_whichever_moment_a_batch_is_cancelled_a_write_is_sent_or_said_to_have_been_skipped(
+    after: int,
+) -> None:
+    shop = Shop()
+    writes = Writes(MemoryJournal(asyncio.get_running_loop().time))
+    upstreams = Upstreams({"shop": (UpstreamRules(), shop.upstream.open)}, writes)
+    async with writes.running(), upstreams.running():
+        await upstreams.settled(5)
+        driver = driver_of(upstreams, [call("change", "w")])
+        async with asyncio.TaskGroup() as tasks:
+            driver.start(tasks)
+            await turns(after)
+            driver.cancel()
+            assert await driver.wait()
+            await asyncio.sleep(60)
+
+    assert (statuses(driver)["w"], shop.log) in (("ok", ["start w", "end w"]), ("skipped CANCELLED", []))
+
+
 async def test_stopped_by_a_failure_a_queued_write_says_what_stopped_it() -> None:
     async with shops(None, "a", "b") as (upstreams, made):
         blocking = driver_of(upstreams, [call("a__change", "theirs", 10)])
@@ -341,9 +363,10 @@ async def test_a_batch_that_is_over_while_the_answer_to_a_guess_waits_to_be_judg
 ) -> None:
     guess = {"$from": "slow", "path": "$.tag", "default": "?", "speculate": True}
     async with shops() as (upstreams, made):
-        failing = [{"id": "hurt", "tool": "hurt", "depends_on": ["first"]}] if over == "failure" else []
-        calls = [call("look", "slow", 10), call("look", "first", 2), call("look", "guessing", 1), *failing]
-        calls[2]["arguments"]["tag"] = guess
+        guessing = {"id": "guessing", "tool": "look", "arguments": {"tag": guess, "s": 1}}
+        calls = [call("look", "slow", 10), call("look", "first", 2), guessing]
+        if over == "failure":
+            calls.append({"id": "hurt", "tool": "hurt", "depends_on": ["first"]})
         driver = driver_of(upstreams, calls, on_error="stop", **({"timeout_s": 3} if over == "deadline" else {}))
         if over == "cancel":
             asyncio.get_running_loop().call_later(3, driver.cancel)

@@ -49,6 +49,8 @@ class Attempt:
     """When its clock started, on the event loop's time; `None` while it waits for its turn or a permit."""
     sent: bool = False
     """Whether the upstream may have seen any of it."""
+    withdrawn: bool = False
+    """Whether it must not go out any more, for whoever asked for it has been told that it never did."""
     principal: str = ""
     """On whose behalf it is made: the calls of different principals have nothing in common."""
     coalesced: bool = False

@@ -136,6 +136,7 @@ class Driver:
         queued, self._queued = self._queued, {}
         for (index, item), attempt in queued.items():
             if not attempt.sent and self._schedule.in_flight(index):
+                attempt.withdrawn = True  # whatever carries it may be about to begin, and not hear of the end before
                 self._under_way[index, item].cancel()
                 now = self._loop.time()
                 self._act(self._schedule.handle(Ended(index, Outcome(why, now), item), now))

@@ -36,6 +36,7 @@ class Outlasting:
             ending = await asyncio.shield(task)
         except asyncio.CancelledError:
             if not attempt.sent:
+                attempt.withdrawn = True
                 task.cancel()
             raise
         if isinstance(ending, CallFailedError):
@@ -46,6 +47,7 @@ class Outlasting:
         """End those that have not gone out."""
         for task, attempt in self._under_way.items():
             if not attempt.sent:
+                attempt.withdrawn = True
                 task.cancel()
 
     async def ended(self) -> None:

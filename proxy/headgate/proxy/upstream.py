@@ -223,6 +223,8 @@ class Upstream:
         return await self._send_to(*await self._ready(), attempt)
 
     async def _send_to(self, replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
+        if attempt.withdrawn:
+            raise CallFailedError("UPSTREAM_UNAVAILABLE", "it was called off before it went out", sent=False)
         attempt.sent = True
         replica.in_flight += 1
         try:
