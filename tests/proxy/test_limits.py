@@ -19,6 +19,7 @@ from headgate.tools.rules import Rate, ToolRules, UpstreamRules
 pytestmark = in_virtual_time
 
 SLOW = tool("slow", rules=ToolRules(rate=Rate(1, 1.0, 1)))
+PAY = tool("pay", "write", SLOW.rules)
 """One a second."""
 
 
@@ -54,7 +55,21 @@ class Batch:
 
 
 def path_to(far: Far, **rules: Any) -> CallPath:
-    return call_path(Limits(UpstreamRules(**rules), "up", lambda: 1.0), far.send)
+    tools = {of.name: of.rules for of in (SLOW, PAY)}
+    return call_path(Limits(UpstreamRules(tools=tools, **rules), "up", lambda: 1.0), far.send)
+
+
+async def test_a_call_planned_by_rules_of_before_goes_by_those_of_now_and_brings_nothing_back() -> None:
+    far = Far(takes_s=1)
+    limits = Limits(UpstreamRules(tools={"look": ToolRules(concurrency=1, rate=Rate(1, 60.0, 1))}), "up")
+    call = call_path(limits, far.send)
+    planned_before = tool("look", rules=limits.rules.of("look"))
+
+    limits.obey(UpstreamRules(tools={"look": ToolRules(concurrency=2)}))
+    await all_at_once(*(call(attempt(planned_before)) for _ in range(2)))
+    await all_at_once(*(call(attempt(tool("look", rules=limits.rules.of("look")))) for _ in range(4)))
+
+    assert far.stamps == pytest.approx([0, 0, 1, 1, 2, 2], abs=0.01)
 
 
 async def ended(call: CallPath, sending: Attempt) -> tuple[str, float, float | None]:
@@ -81,12 +96,11 @@ async def test_what_a_rate_limit_cannot_serve_before_the_batch_ends_is_refused_a
 
 
 async def test_a_write_is_refused_so_as_well_and_known_not_to_be_sent() -> None:
-    slow = tool("pay", "write", ToolRules(rate=Rate(1, 1.0, 1)))
     call, batch = path_to(Far()), Batch(ends_at=0.5)
-    await call(batch.call(slow))
+    await call(batch.call(PAY))
 
     with pytest.raises(TurnedAwayError, match=r"can be sent this call in 1\.0 s, which is too late for it") as refused:
-        await call(batch.call(slow))
+        await call(batch.call(PAY))
 
     assert refused.value.failure("write").status == "error"
 

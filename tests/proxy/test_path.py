@@ -46,10 +46,15 @@ def rated(count: int, burst: int, period_s: float = 1.0) -> ToolRules:
     return ToolRules(rate=Rate(count, period_s, burst))
 
 
+def rules_of(of: Tool, **more: Any) -> UpstreamRules:
+    """What the upstream of a tool goes by."""
+    return UpstreamRules(tools={of.name: of.rules}, **more)
+
+
 async def test_five_a_second_one_at_a_time_never_start_closer_than_200_ms() -> None:
     sink = Sink(takes_s=0.03)
-    call = call_path(Limits(UpstreamRules()), sink.send)
     paced = tool(rules=rated(5, burst=1))
+    call = call_path(Limits(rules_of(paced)), sink.send)
 
     await all_at_once(*(call(attempt(paced)) for _ in range(20)))
 
@@ -59,8 +64,8 @@ async def test_five_a_second_one_at_a_time_never_start_closer_than_200_ms() -> N
 
 async def test_a_burst_of_n_goes_at_once_and_then_at_its_rate() -> None:
     sink = Sink()
-    call = call_path(Limits(UpstreamRules()), sink.send)
     paced = tool(rules=rated(5, burst=5))
+    call = call_path(Limits(rules_of(paced)), sink.send)
 
     await all_at_once(*(call(attempt(paced)) for _ in range(10)))
 
@@ -83,9 +88,8 @@ async def test_after_a_pause_there_is_a_burst_again_and_no_more_than_that() -> N
 
 async def test_a_tools_limit_and_its_upstreams_hold_together() -> None:
     sink = Sink()
-    limits = Limits(UpstreamRules(rate=Rate(10, 1.0, 1)))
-    call = call_path(limits, sink.send)
     slow, free = tool("slow", rules=rated(2, burst=1)), tool("free")
+    call = call_path(Limits(rules_of(slow, rate=Rate(10, 1.0, 1))), sink.send)
     stamps: dict[str, list[float]] = {"slow": [], "free": []}
 
     async def one(of: Tool) -> None:
@@ -103,9 +107,9 @@ async def test_a_tools_limit_and_its_upstreams_hold_together() -> None:
 
 async def test_a_paced_tool_leaves_the_batchs_permits_to_others() -> None:
     sink = Sink()
-    call = call_path(Limits(UpstreamRules()), sink.send)
     batch = (Capacity(4),)
     paced, free = tool("paced", rules=rated(1, burst=1)), tool("free")
+    call = call_path(Limits(rules_of(paced)), sink.send)
 
     async with asyncio.timeout(100):
         started = asyncio.get_running_loop().time()
@@ -124,13 +128,13 @@ async def call_of(calling: Any) -> Any:
 
 
 async def test_caps_of_tool_upstream_and_batch_are_never_exceeded() -> None:
-    for rules, upstream, batch, most in (
-        (ToolRules(concurrency=2), UpstreamRules(), 8, 2),
-        (ToolRules(), UpstreamRules(concurrency=3), 8, 3),
-        (ToolRules(concurrency=6), UpstreamRules(concurrency=5), 4, 4),
+    for rules, concurrency, batch, most in (
+        (ToolRules(concurrency=2), 16, 8, 2),
+        (ToolRules(), 3, 8, 3),
+        (ToolRules(concurrency=6), 5, 4, 4),
     ):
         sink = Sink(takes_s=1)
-        call = call_path(Limits(upstream), sink.send)
+        call = call_path(Limits(rules_of(tool(rules=rules), concurrency=concurrency)), sink.send)
         cap = (Capacity(batch),)
         await all_at_once(*(call(attempt(tool(rules=rules), batch=cap)) for _ in range(12)))
         assert sink.most == most

@@ -67,8 +67,9 @@ class Limits:
         """The caps and the paces that a call of `tool` is under; the upstream's pace comes last."""
         found = self._tools.get(tool.name)
         if found is None:
-            own = _capacities(tool.rules)
-            found = self._tools[tool.name] = ((*own, self._upstream), (*Pace.of(tool.rules.rate), *self._pace))
+            rules = self.rules.of(tool.name)  # not the tool's: a batch may have been planned by rules of before
+            own = _capacities(rules)
+            found = self._tools[tool.name] = ((*own, self._upstream), (*Pace.of(rules.rate), *self._pace))
         return found
 
     def entered(self, attempt: Attempt) -> bool:
