@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,23 @@ async def test_a_new_file_in_the_place_of_the_old_is_noticed(file: File) -> None
         other.write_text(text.replace("[headgate]", "[headgate]\nmax_calls = 7"), encoding="utf-8")
         other.replace(file.path)
         await until(lambda: gate.settings.headgate.max_calls == 7)
+        running.cancel()
+
+
+async def test_where_the_system_has_no_watch_left_serving_goes_on_and_it_is_said(
+    file: File, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_left(*_: object, **__: object) -> AsyncIterator[object]:
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr("watchfiles.awatch", none_left)
+    monkeypatch.setattr("headgate.server.reload.WATCH_AFTER_S", 0)
+    async with file.open() as (gate, reloader), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(reloader.run())
+        await until(lambda: "not noticed by themselves (OS file watch limit reached.)" in caplog.text)
+        assert ended(await gate.batch([wait("a")])) == {"a": "ok"}
+        file.write({"rec": recorder_upstream(file.log)}, max_calls=9)
+        await until(lambda: gate.settings.headgate.max_calls == 9)  # it is read once more when a watch would have begun
         running.cancel()
 
 

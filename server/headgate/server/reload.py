@@ -81,9 +81,15 @@ class Reloader:
         from watchfiles import awatch  # noqa: PLC0415 # pyright: ignore[reportUnknownVariableType]
 
         folder = self._path.absolute().parent
-        async for changes in awatch(folder, recursive=False, debounce=SETTLE_MS):
-            if any(Path(changed).name == self._path.name for _, changed in changes):
-                self._asked.set()
+        try:
+            async for changes in awatch(folder, recursive=False, debounce=SETTLE_MS):
+                if any(Path(changed).name == self._path.name for _, changed in changes):
+                    self._asked.set()
+        except (OSError, RuntimeError) as refused:
+            # A system has so many watches, and editors take thousands of them. Serving needs none.
+            logger.warning(
+                "changes of %s are not noticed by themselves (%s): SIGHUP has it read again", self._path, refused
+            )
 
 
 def difference(before: Settings, now: Settings) -> str:
