@@ -13,7 +13,7 @@ from headgate.proxy.http_body import drained, whole_body
 from headgate.proxy.http_failure import BY_STATUS, broken, failed_status
 from headgate.proxy.http_session import EVENTS, JSON, SESSION_HEADER, HttpSession, media_type
 from headgate.proxy.http_stream import Place, Streams, answers, countable, no_json
-from headgate.proxy.messages import decoded, encoded, error_of
+from headgate.proxy.messages import encoded, error_of, heard
 from headgate.tools.result import presentable
 
 _MAX_KIND = 40
@@ -73,7 +73,7 @@ class Exchanges:
         """The answer to a request; `None` if `response` is a stream that ends without it."""
         kind = media_type(response)
         if kind == JSON:
-            message = decoded(countable(await whole_body(response, self._answer_limit)))
+            message = heard(countable(await whole_body(response, self._answer_limit)))
             if message is None:
                 raise no_json()
             if not answers(message, identity):
@@ -93,7 +93,7 @@ class Exchanges:
             return self._lost()
         body = await drained(response)
         if response.status_code not in BY_STATUS:
-            message = decoded(body)
+            message = heard(body)
             if message is not None and "jsonrpc" in message and isinstance(message.get("error"), dict):
                 error = error_of(message["error"])
                 if in_session and response.status_code == HTTPStatus.BAD_REQUEST and _NO_SESSION in str(error).lower():

@@ -17,7 +17,7 @@ from headgate.proxy.event_stream import Event
 from headgate.proxy.http_body import Pauses, events_of
 from headgate.proxy.http_session import EVENTS, HttpSession, media_type
 from headgate.proxy.line import Line
-from headgate.proxy.messages import decoded
+from headgate.proxy.messages import heard
 from headgate.proxy.rpc import MAX_NODES
 
 _MAX_RESUMED = 3
@@ -85,7 +85,7 @@ class Streams:
                 place.note(event)
                 if event.name != "message" or not event.data:
                     continue
-                message = decoded(countable(event.data))
+                message = heard(countable(event.data))
                 if message is not None and "method" in message:
                     self._line.unasked += weight_of(event.data)
                     self._line.take(message)

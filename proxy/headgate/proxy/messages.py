@@ -2,15 +2,20 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import orjson
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
+from pydantic_core import from_json
 
 _HALF = re.compile(rb"(?<!\\)(\\+)u[dD][89a-fA-F][0-9a-fA-F]{2}(?:(?<=[89abAB]..)(\\u[dD][c-fC-F][0-9a-fA-F]{2}))?")
 """What stands for half of a character, the other half with it where it follows; behind however many backslashes."""
+_DIGITS = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else ord(" ") for byte in range(256))
+_LONG_NUMBER = b"0" * 19
+"""As many digits, after `_DIGITS`, as an integer has that may be too large for 64 bits."""
 _MAX_MENDED = 256 * 1024
 """Bytes of a text that is looked through for them: of more that would take too long."""
 
@@ -25,10 +30,24 @@ def encoded(message: Mapping[str, Any]) -> bytes:
 
 
 def decoded(message: bytes) -> dict[str, Any] | None:
-    """The object that `message` holds; `None` where it is anything else, or no JSON."""
+    """The object that `message` holds, to the last digit; `None` where it is anything else, or no JSON."""
+    fields = _object_in(message, orjson.loads)
+    if fields is not None and _LONG_NUMBER in message.translate(_DIGITS):
+        # An integer of more than 64 bits is a float to orjson: another number, where a write was asked for one.
+        with suppress(ValueError):
+            fields = from_json(message, allow_inf_nan=False)
+    return fields
+
+
+def heard(message: bytes) -> dict[str, Any] | None:
+    """The object that a message of an upstream's holds, as `parsed` reads it; `None` as with `decoded`."""
+    return _object_in(message, parsed)
+
+
+def _object_in(message: bytes, parse: Callable[[bytes], Any]) -> dict[str, Any] | None:
     try:
         # What cannot be an object is not worth an exception: a flood of it would cost twenty times as much.
-        fields = parsed(message) if message.lstrip(b" \t\r").startswith(b"{") else None
+        fields = parse(message) if message.lstrip(b" \t\r").startswith(b"{") else None
     except orjson.JSONDecodeError:
         return None
     return cast("dict[str, Any]", fields) if isinstance(fields, dict) else None

@@ -19,7 +19,7 @@ from headgate.proxy.backpressure import weight_of
 from headgate.proxy.connection import CallFailedError, TakenBackError
 from headgate.proxy.input import Slip
 from headgate.proxy.line import Line
-from headgate.proxy.messages import decoded, encoded, error_of
+from headgate.proxy.messages import encoded, error_of, heard
 from headgate.proxy.output import TooLong
 
 MAX_NODES = 400_000
@@ -120,7 +120,7 @@ class Rpc(Line):
             self.unasked += weight_of(line)
             self._too_large(line[:_EDGE], line[-_EDGE:], f"it holds more than {MAX_NODES:,} lists and objects")
             return
-        message = decoded(line)
+        message = heard(line)
         if message is not None and "method" not in message and self._settle(message):
             return
         if message is None and self._is_broken_answer(line):

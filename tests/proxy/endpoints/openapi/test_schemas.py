@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headgate.proxy.endpoints.openapi.document import Version
@@ -107,5 +107,6 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING, ANYTHING, st.sampled_from(["3.0", "3.1"]))
+@example({"required": [[]], "properties": {}}, None, "3.0")
 def test_no_schema_makes_it_fail(schema: Any, component: Any, version: Version) -> None:
     assert isinstance(made(schema, version, s=component), dict | bool)

@@ -110,7 +110,8 @@ class Schemas:
         required = made.get("required")
         if isinstance(required, list) and "properties" in made:
             gone = set(cast("dict[str, Any]", properties)) - set(made["properties"])
-            made["required"] = [name for name in cast("list[Any]", required) if name not in gone]
+            names = [name for name in cast("list[Any]", required) if isinstance(name, str)]
+            made["required"] = [name for name in names if name not in gone]
         elif required is not None and not isinstance(required, list):
             del made["required"]  # of 3.0's predecessors, where it stood at the property itself
         return made
