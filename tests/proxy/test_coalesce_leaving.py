@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import product
+from typing import Any
 
 import pytest
 from tests.proxy.counter import Tally, batch, get, merged, outcomes, refuse, run
@@ -51,6 +52,21 @@ async def test_whoever_is_cancelled_in_whatever_moment_the_rest_are_answered(gon
 
     assert [task.cancelled() for task in running] == [True, *gone, False]
     assert running[-1].result() == answer("late")
+
+
+@in_virtual_time
+async def test_a_question_is_for_whoever_asked_and_the_next_of_those_who_wait_asks_for_itself() -> None:
+    line = Line()
+    call = Coalesced(Flights(), line.send).call
+    question: dict[str, Any] = {"resultType": "input_required", "inputRequests": {}, "requestState": "of the first"}
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(awaited(call(look()))) for _ in range(3)]
+        await turns()
+        line.end(0, question)
+        await turns()
+        line.end(1, answer("data"))
+
+    assert [task.result() for task in running] == [question, answer("data"), answer("data")]
 
 
 @in_virtual_time

@@ -6,7 +6,7 @@ that none is merged across a write. Beyond that:
 
 - A follower depends on nobody's staying: where the leader is cancelled, or is not let set out for want of time, the
   first follower becomes the leader and makes the call itself. A failure of the call is the failure of all.
-- Answers are shared, so nobody may change one.
+- Answers are shared, so nobody may change one. A question is for whoever asked: the next of them asks for itself.
 - A call made *ahead* (`Attempt.ahead`) is a leader that nobody has asked for yet. Its answer is kept for the first that
   asks; its failure is nobody's, and a follower that it has by then makes the call itself.
 """
@@ -17,6 +17,7 @@ from headgate.proxy.attempt import Ahead, Attempt, CallPath
 from headgate.proxy.connection import CallFailedError, TurnedAwayError
 from headgate.proxy.direct import Begin, Direct, begin_nothing
 from headgate.proxy.flights import Flight, Flights, Key, Result, key_of
+from headgate.proxy.rounds import requires_input
 
 
 class Coalesced:
@@ -97,6 +98,9 @@ class Coalesced:
         return answer
 
     def _answered(self, key: Key, flight: Flight, answer: Result) -> None:
+        if requires_input(answer):
+            self._leave(key, flight)
+            return
         self._flights.ended(key, flight)
         if flight.followers:
             flight.land(answer)
@@ -151,4 +155,4 @@ class Coalesced:
 
 def _is_of_use(answer: Result) -> bool:
     """Whether an answer that nobody has asked for may become somebody's."""
-    return answer.get("isError") is not True and answer.get("resultType") != "input_required"
+    return answer.get("isError") is not True and not requires_input(answer)
