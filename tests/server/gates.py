@@ -106,7 +106,7 @@ async def gate_with(
 async def client_of(gate: Gate, mode: str, **options: Any) -> AsyncGenerator[mcp.Client]:
     """An SDK client of the server in front of `gate`.
 
-    `legacy` is the handshake era, and `stdio` too, over our own lines; `auto` and `wire` the newest.
+    `legacy` is the handshake era, `auto` and `wire` the newest; `stdio` and `newer stdio` are these over our own lines.
     """
     server, changes = mcp_server(gate)
     async with anyio.create_task_group() as tasks:
@@ -114,6 +114,7 @@ async def client_of(gate: Gate, mode: str, **options: Any) -> AsyncGenerator[mcp
         over: dict[str, tuple[Any, str]] = {
             "wire": (_over_streams(server), "auto"),
             "stdio": (_over_stdio(server), "legacy"),
+            "newer stdio": (_over_stdio(server), "auto"),
         }
         target, era = over.get(mode, (server, mode))
         async with mcp.Client(target, mode=era, **options) as client:  # pyright: ignore[reportArgumentType]

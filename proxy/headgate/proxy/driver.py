@@ -29,7 +29,27 @@ _Key = tuple[int, int | None]
 
 
 class Driver:
-    """One batch under way."""
+    """One batch under way, or over: it is kept for as long as its results are."""
+
+    __slots__ = (
+        "_deadline",
+        "_ends_at",
+        "_group",
+        "_groups",
+        "_loop",
+        "_path",
+        "_queued",
+        "_reads",
+        "_schedule",
+        "_under_way",
+        "_waiting",
+        "begin",
+        "client",
+        "ended_at",
+        "on_progress",
+        "plan",
+        "started_at",
+    )
 
     def __init__(self, plan: Plan, check_arguments: CheckArguments, path: CallPath, read_concurrency: int) -> None:
         """Nothing is sent before `start`."""
@@ -53,8 +73,8 @@ class Driver:
         """What each call that has not ended can be cancelled by."""
         self._queued: dict[_Key, Attempt] = {}
         """The writes under way, until the batch is over."""
-        self._waiting: list[Callable[[], None]] = []
-        """Told of the end."""
+        self._waiting: dict[Callable[[], None], asyncio.TimerHandle | None] = {}
+        """Who is told of the end, and what tells them before it."""
         self._deadline: asyncio.TimerHandle | None = None
         self._ends_at: float | None = None
         self._group: asyncio.TaskGroup
@@ -74,37 +94,30 @@ class Driver:
         """Whether every call has ended."""
         return self._schedule.done
 
-    def tell(self, told: Callable[[], None], within_s: float | None = None) -> Callable[[], None]:
-        """Call `told` when every call has ended, or after `within_s`: once, unless what this gives is called before.
+    def tell(self, told: Callable[[], None], within_s: float | None = None) -> None:
+        """Call `told` once: when every call has ended, or after `within_s`. To be asked only while it is not `done`."""
+        self._waiting[told] = None if within_s is None else self._loop.call_later(within_s, self._tell, told)
 
-        To be asked only while it is not `done`.
-        """
-        timer: asyncio.TimerHandle | None = None
+    def untell(self, told: Callable[[], None]) -> None:
+        """Do not call it, if that has not happened yet."""
+        timer = self._waiting.pop(told, None)
+        if timer is not None:
+            timer.cancel()
 
-        def forget() -> None:
-            if timer is not None:
-                timer.cancel()
-            if tell in self._waiting:
-                self._waiting.remove(tell)
-
-        def tell() -> None:
-            forget()
-            told()
-
-        self._waiting.append(tell)
-        if within_s is not None:
-            timer = self._loop.call_later(within_s, tell)
-        return forget
+    def _tell(self, told: Callable[[], None]) -> None:
+        self.untell(told)
+        told()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every call has ended, for `timeout_s` at most; whether that is so."""
         if not self._schedule.done:
             waiter: asyncio.Future[None] = self._loop.create_future()
-            forget = self.tell(partial(_release, waiter), timeout_s)
+            told = partial(_release, waiter)
+            self.tell(told, timeout_s)
             try:
                 await waiter
             finally:
-                forget()
+                self.untell(told)
         return self._schedule.done
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -178,10 +191,11 @@ class Driver:
     def _note_progress(self) -> None:
         if self._schedule.done and self.ended_at is None:
             self.ended_at = self._loop.time()
+            self.client = None
             if self._deadline is not None:
                 self._deadline.cancel()
-            for tell in [*self._waiting]:
-                tell()
+            for told in [*self._waiting]:
+                self._tell(told)
         if self.on_progress is not None:
             self.on_progress()
 

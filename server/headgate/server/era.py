@@ -6,7 +6,8 @@ need no loop.
 """
 
 import asyncio
-import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import mcp_types as types
@@ -18,6 +19,8 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.transport_context import TransportContext
 
 from headgate.server.direct.calls import Calls
+from headgate.server.direct.handshake import Handshake
+from headgate.server.direct.request import Era
 from headgate.server.mcp_server import McpServer
 from headgate.server.plain_calls import has_envelope
 from headgate.server.stdio import LinesIn, LinesOut
@@ -32,19 +35,31 @@ async def serve_client(server: McpServer, reading: LinesIn, writing: LinesOut) -
     options = server.create_initialization_options()
     opening = await reading.opening()
     if opening is not None and opening.method != "initialize" and has_envelope(opening.params):
-        await server.run(reading, writing, options)
+        # Imported here: a client of the handshake era need not wait for it.
+        from headgate.server.direct.envelopes import Envelopes  # noqa: PLC0415
+
+        async with _direct(server, Envelopes(server, writing), reading, writing):
+            await server.run(reading, writing, options)
         return
     server.middleware.append(refuse_envelopes)
     dispatcher = JSONRPCDispatcher[TransportContext](reading, writing, inline_methods=frozenset({"initialize"}))
     connection = Connection.for_loop(dispatcher)
-    async with server.lifespan(server) as state, asyncio.TaskGroup() as tasks:
-        with contextlib.ExitStack() as closing:
-            if server.front is not None:
-                calls = Calls(server.front, connection, reading, writing, tasks)
-                closing.callback(calls.close)
-            await serve_connection(
-                server, dispatcher, connection=connection, lifespan_state=state, init_options=options
-            )
+    async with server.lifespan(server) as state, _direct(server, Handshake(connection), reading, writing):
+        await serve_connection(server, dispatcher, connection=connection, lifespan_state=state, init_options=options)
+
+
+@asynccontextmanager
+async def _direct(server: McpServer, era: Era, reading: LinesIn, writing: LinesOut) -> AsyncGenerator[None]:
+    """Answer plain calls without the SDK's loop for as long as the context is open."""
+    if server.front is None:
+        yield
+        return
+    async with asyncio.TaskGroup() as tasks:
+        calls = Calls(server.front, era, reading, writing, tasks)
+        try:
+            yield
+        finally:
+            calls.close()
 
 
 async def refuse_envelopes(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

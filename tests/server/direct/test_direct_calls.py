@@ -8,7 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from mcp_types import CONNECTION_CLOSED
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    CONNECTION_CLOSED,
+    LOG_LEVEL_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+)
 from tests.server.gates import Shop, gate_with, never_up, served, text, tool
 from tests.server.processes import INITIALIZE, INITIALIZED, call, request
 
@@ -37,17 +43,29 @@ RESULTS: dict[str, dict[str, Any]] = {
 }
 
 ONE_LOOK = {"calls": [{"tool": "shop__look"}]}
+ENVELOPE = {
+    PROTOCOL_VERSION_META_KEY: "2026-07-28",
+    CLIENT_INFO_META_KEY: {"name": "lines", "version": "1"},
+    CLIENT_CAPABILITIES_META_KEY: {},
+}
 
 
 class Wire:
     """The client's end, in lines."""
 
-    def __init__(self, source: LineSource, requests: int) -> None:
+    def __init__(self, source: LineSource, requests: int, envelope: Mapping[str, Any] | None = None) -> None:
         self._source = source
         self._requests = requests
+        self._envelope = envelope
+        """Of the newer era, what goes with each request that says nothing else."""
 
     def send(self, *messages: Mapping[str, Any]) -> None:
-        os.write(self._requests, b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+        os.write(self._requests, b"".join(json.dumps(self._whole(message)).encode() + b"\n" for message in messages))
+
+    def _whole(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._envelope is None or "id" not in message or "_meta" in message["params"]:
+            return message
+        return {**message, "params": {**message["params"], "_meta": self._envelope}}
 
     async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(LIMIT_S):
@@ -67,19 +85,30 @@ class Wire:
 
 @asynccontextmanager
 async def wired(
-    shop: Shop, rules: UpstreamRules | None = None, *, direct: bool = True, **settings: Any
+    shop: Shop,
+    rules: UpstreamRules | None = None,
+    *,
+    direct: bool = True,
+    envelope: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[Wire]:
-    """A client that has shaken hands; unless `direct`, all that it asks goes through the SDK's loop."""
+    """A client that has shaken hands, or is of the newer era if it has an `envelope`.
+
+    Unless `direct`, all that it asks goes through the SDK's loop.
+    """
     async with gate_with(shop=shop, rules=rules, **settings) as gate:
         server, _ = mcp_server(gate)
         if not direct:
             server.front = None
         async with served(server) as (answers, requests):
             source = await source_of(answers)
-            wire = Wire(source, requests)
+            wire = Wire(source, requests, envelope)
             try:
-                await wire.ask(request("hello", "initialize", INITIALIZE))
-                await wire.ask(INITIALIZED, request("up", "ping", {}))
+                if envelope is None:
+                    await wire.ask(request("hello", "initialize", INITIALIZE))
+                    await wire.ask(INITIALIZED, request("up", "ping", {}))
+                else:
+                    await wire.ask(request("up", "tools/list", {"_meta": ENVELOPE}))
                 yield wire
             finally:
                 os.close(requests)
@@ -100,23 +129,29 @@ def directly(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return answered
 
 
+@pytest.mark.parametrize("envelope", [None, ENVELOPE], ids=["handshake", "newer"])
 @pytest.mark.parametrize("name", RESULTS)
-async def test_what_a_read_is_answered_is_what_the_sdk_would_have_answered(name: str, directly: list[Any]) -> None:
+async def test_what_a_read_is_answered_is_what_the_sdk_would_have_answered(
+    name: str, envelope: Mapping[str, Any] | None, directly: list[Any]
+) -> None:
     answers: list[dict[str, Any]] = []
     for direct in (True, False):
-        async with wired(Shop(results=RESULTS), direct=direct) as wire:
+        async with wired(Shop(results=RESULTS), direct=direct, envelope=envelope) as wire:
             answers.append(await wire.ask(call(7, f"shop__{name}", a=1)))
 
     assert answers[0] == answers[1]
     assert directly == [7]
 
 
+@pytest.mark.parametrize("envelope", [None, ENVELOPE], ids=["handshake", "newer"])
 @pytest.mark.parametrize("name", ["batch_call", "batch_read"])
-async def test_the_reply_to_a_batch_is_what_the_sdk_would_have_answered(name: str, directly: list[Any]) -> None:
+async def test_the_reply_to_a_batch_is_what_the_sdk_would_have_answered(
+    name: str, envelope: Mapping[str, Any] | None, directly: list[Any]
+) -> None:
     calls: list[dict[str, Any]] = [{"tool": f"shop__{name}", "arguments": {}} for name in RESULTS]
     results: list[dict[str, Any]] = []
     for direct in (True, False):
-        async with wired(Shop(results=RESULTS), direct=direct) as wire:
+        async with wired(Shop(results=RESULTS), direct=direct, envelope=envelope) as wire:
             results.append((await wire.ask(call("b", name, calls=calls)))["result"])
 
     for result in results:
@@ -128,6 +163,51 @@ async def test_the_reply_to_a_batch_is_what_the_sdk_would_have_answered(name: st
         del result["content"][0]
     assert results[0] == results[1]
     assert directly == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "taken"),
+    [
+        ({}, True),
+        ({"progressToken": 7}, True),
+        ({LOG_LEVEL_META_KEY: "info", "x.example/own": {"a": 1}}, True),
+        ({CLIENT_INFO_META_KEY: {"name": "other", "version": "2"}}, True),
+        ({"progressToken": True}, False),
+        ({"progressToken": [1]}, False),
+        ({LOG_LEVEL_META_KEY: "loud"}, False),
+        ({PROTOCOL_VERSION_META_KEY: "2031-01-01"}, False),
+        ({PROTOCOL_VERSION_META_KEY: 1}, False),
+        ({CLIENT_CAPABILITIES_META_KEY: 1}, False),
+        ({CLIENT_CAPABILITIES_META_KEY: {"elicitation": {}}}, False),
+    ],
+)
+async def test_each_envelope_of_the_newer_era_is_taken_for_what_it_says(
+    changed: Mapping[str, Any],
+    taken: bool,  # noqa: FBT001 - a parameter of the test
+    directly: list[Any],
+) -> None:
+    answers: list[list[dict[str, Any]]] = []
+    asked = request(2, "tools/call", {"name": "shop__plain", "_meta": {**ENVELOPE, **changed}})
+    for direct in (True, False):
+        async with wired(Shop(results=RESULTS), direct=direct, envelope=ENVELOPE) as wire:
+            answers.append(
+                [await wire.ask(message) for message in (call(1, "shop__plain"), asked, call(3, "shop__plain"))]
+            )
+
+    assert answers[0] == answers[1]
+    assert directly == ([1, 2, 3] if taken else [1, 3])
+
+
+@pytest.mark.parametrize("missing", [CLIENT_INFO_META_KEY, CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY])
+async def test_what_an_envelope_lacks_is_said_as_the_sdk_says_it(missing: str) -> None:
+    envelope = {key: value for key, value in ENVELOPE.items() if key != missing}
+    asked = request(2, "tools/call", {"name": "shop__plain", "_meta": envelope})
+    answers: list[dict[str, Any]] = []
+    for direct in (True, False):
+        async with wired(Shop(results=RESULTS), direct=direct, envelope=ENVELOPE) as wire:
+            answers.append(await wire.ask(asked))
+
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,12 @@ from headgate.tools.rules import ToolRules, UpstreamRules
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning"),  # the older era's own methods
-    pytest.mark.parametrize("mode", ["legacy", "stdio", "wire"]),
+    pytest.mark.parametrize("mode", ["legacy", "stdio", "wire", "newer stdio"]),
     pytest.mark.parametrize("modern", [False, True], ids=["older", "newer"]),
 ]
 LIMIT_S = 20
+NEWER = ("wire", "newer stdio")
+"""The modes in which the client speaks the newer era."""
 
 
 async def named(context: ClientRequestContext, params: object) -> types.ElicitResult:
@@ -62,7 +64,7 @@ async def test_a_server_asks_the_client_whose_call_is_under_way_and_the_clock_st
 
 async def test_a_client_that_cannot_be_asked_is_not(mode: str, modern: bool) -> None:  # noqa: FBT001
     async with in_front_of(Desk("desk", modern), mode=mode) as client:
-        if modern and mode == "wire":
+        if modern and mode in NEWER:
             with pytest.raises((MCPError, RuntimeError)):
                 await client.call_tool("desk__ask", {})
             return
@@ -75,7 +77,7 @@ async def test_in_a_batch_an_older_client_is_asked_and_a_newer_one_told_why_not(
         reply = (await client.call_tool("batch_call", {"calls": [{"tool": "desk__ask"}]})).structured_content
         assert reply is not None
         (result,) = reply["results"]
-    if mode != "wire":
+    if mode not in NEWER:
         assert result["data"] == "Ada s1"
     else:
         assert result["status"] == "error"
@@ -93,10 +95,10 @@ async def test_progress_and_log_messages_reach_the_client_before_the_answer(mode
         logged.append(f"{params.data} from {params.logger}")
 
     options: dict[str, Any] = {"logging_callback": on_log}
-    if mode == "wire":
+    if mode in NEWER:
         options["log_level"] = "warning"
     async with in_front_of(Desk("desk", modern), mode=mode, **options) as client:
-        if mode != "wire":
+        if mode not in NEWER:
             await client.set_logging_level("warning")  # pyright: ignore[reportDeprecated]
         await client.call_tool("desk__tell", {}, progress_callback=on_progress)
         await until(lambda: bool(told and logged))
@@ -172,7 +174,7 @@ async def test_updates_of_a_resource_reach_whoever_subscribed(mode: str, modern:
             updated.append(str(message.params.uri))
 
     async with in_front_of(Desk("desk", modern), mode=mode, message_handler=on_message) as client:
-        if mode != "wire":
+        if mode not in NEWER:
             await client.subscribe_resource("desk://one")  # pyright: ignore[reportDeprecated]
             await client.call_tool("desk__touch", {})
             await until(lambda: bool(updated))

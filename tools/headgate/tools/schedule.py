@@ -93,6 +93,26 @@ _NOT_STARTED = {
 class Schedule:
     """One walk through one plan. `begin` once, then `handle` each event, until `done`."""
 
+    __slots__ = (
+        "_check_arguments",
+        "_data",
+        "_dependents",
+        "_fans",
+        "_guesses",
+        "_halted",
+        "_left",
+        "_missing",
+        "_outcomes",
+        "_over",
+        "_plan",
+        "_ready",
+        "_sent_at",
+        "_state",
+        "_stopped_by",
+        "_turn",
+        "done",
+    )
+
     def __init__(self, plan: Plan, check_arguments: CheckArguments) -> None:
         """Nothing starts before `begin`. `check_arguments` judges arguments whose references were filled in."""
         count = len(plan.steps)

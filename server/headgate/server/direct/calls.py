@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import mcp_types as types
-from mcp.server.connection import Connection
 from mcp.shared.dispatcher import as_request_id, coerce_request_id
 
 from headgate.proxy.messages import decoded, encoded
 from headgate.server.callers import OPERATOR
-from headgate.server.direct.context import Context, context_of
-from headgate.server.direct.request import BatchRequest, ReadRequest, Request
+from headgate.server.direct.context import Context
+from headgate.server.direct.request import BatchRequest, Era, ReadRequest, Request
 from headgate.server.front import STUMBLED, Front, failed_result
-from headgate.server.plain_calls import is_plain_call
 from headgate.server.progress import wants_progress
 from headgate.server.stdio import LinesIn, LinesOut
 
@@ -28,13 +26,11 @@ _ENDED = {"code": types.CONNECTION_CLOSED, "message": "Connection closed"}
 class Calls:
     """The requests of one client that need no task."""
 
-    def __init__(
-        self, front: Front, connection: Connection, reading: LinesIn, writing: LinesOut, tasks: asyncio.TaskGroup
-    ) -> None:
-        """`connection` is the SDK's; what is no plain answer to a request takes a task of `tasks`."""
+    def __init__(self, front: Front, era: Era, reading: LinesIn, writing: LinesOut, tasks: asyncio.TaskGroup) -> None:
+        """What is no plain answer to a request takes a task of `tasks`."""
         self.front = front
+        self.era = era
         self.tasks = tasks
-        self._connection = connection
         self._reading = reading
         self._writing = writing
         self._under_way: dict[types.RequestId, Request] = {}
@@ -58,10 +54,8 @@ class Calls:
         identity, params = as_request_id(message["id"]), message["params"]
         if identity is None or message["jsonrpc"] != "2.0" or not isinstance(params, dict):
             return False
-        ctx = context_of(self._connection, identity, cast("dict[str, Any]", params))
-        if not is_plain_call(ctx):
-            return False
-        request = self._made(ctx)
+        ctx = self.era.context(identity, cast("dict[str, Any]", params))
+        request = None if ctx is None else self._made(ctx)
         if request is None or not self._begun(request):
             return False
         if not request.over:
@@ -74,14 +68,17 @@ class Calls:
         except Exception:
             # Whoever reads the line reads those of others too, and must not stumble with it.
             logger.exception("a call failed inside headgate")
-            self.answer(request, {"result": failed_result(STUMBLED)})
+            self.answer(request, {"result": self.era.stamped(failed_result(STUMBLED))})
             return True
 
     def _made(self, ctx: Context) -> Request | None:
         name = (ctx.params or {})["name"]
         if name in _BATCHES:
             return None if wants_progress(ctx) else BatchRequest(self, ctx)
-        return None if self.front.is_own(name, OPERATOR) else ReadRequest(self, ctx)
+        if self.front.is_own(name, OPERATOR):
+            return None
+        client = self.era.client(ctx, self.front.desk)
+        return None if client is None else ReadRequest(self, ctx, client)
 
     def answer(self, request: Request, body: Mapping[str, Any]) -> None:
         """Answer a request."""
@@ -93,7 +90,8 @@ class Calls:
             line = encoded({"jsonrpc": "2.0", "id": request.identity, **body})
         except (TypeError, ValueError):
             logger.exception("the answer to a call is no JSON")
-            line = encoded({"jsonrpc": "2.0", "id": request.identity, "result": failed_result(STUMBLED)})
+            stumbled = self.era.stamped(failed_result(STUMBLED))
+            line = encoded({"jsonrpc": "2.0", "id": request.identity, "result": stumbled})
         if not self._writing.sink.write(line):
             self._reading.source.hold()
 

@@ -11,20 +11,18 @@ from mcp.server.session import ServerSession
 from mcp.shared.dispatcher import CallOptions, Outbound
 from mcp.shared.message import MessageMetadata
 from mcp.shared.transport_context import TransportContext
-from pydantic import ValidationError
 
 Context = ServerRequestContext[Any, Any]
 
 _LINE = TransportContext(kind="stdio", can_send_request=True)
 
 
-def context_of(connection: Connection, identity: types.RequestId, params: dict[str, Any]) -> Context:
-    """The context of a `tools/call` over `connection`."""
-    meta = _meta_in(params)
-    inbound = _Inbound(connection.outbound, identity, meta)
-    session = ServerSession(inbound, connection, request_meta=meta)
+def context_of(
+    connection: Connection, identity: types.RequestId, params: dict[str, Any], meta: types.RequestParamsMeta | None
+) -> Context:
+    """The context of a `tools/call` over `connection`; `meta` is its `_meta` in the SDK's words."""
     return ServerRequestContext(
-        session=session,
+        session=ServerSession(_Inbound(connection.outbound, identity, meta), connection, request_meta=meta),
         lifespan_context=None,
         method="tools/call",
         params=params,
@@ -68,12 +66,3 @@ class _Inbound:
             told = {"progressToken": token, "progress": progress, "total": total, "message": message}
             said = {key: value for key, value in told.items() if value is not None}
             await self._outbound.notify("notifications/progress", said)
-
-
-def _meta_in(params: Mapping[str, Any]) -> types.RequestParamsMeta | None:
-    if "_meta" not in params:
-        return None
-    try:
-        return types.RequestParams.model_validate(params, by_name=False).meta
-    except ValidationError:
-        return None

@@ -5,14 +5,16 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from headgate.proxy.direct import Direct
 from headgate.proxy.rounds import requires_input
 from headgate.server.direct.context import Context
+from headgate.server.fit import is_question
 from headgate.server.front import ASKS_IN_VAIN, STUMBLED, Front, explained, failed_result
 from headgate.server.passing.clients import RequestClient
-from headgate.server.plain_calls import wire_result
+from headgate.server.passing.desk import Desk
 
 if TYPE_CHECKING:
     from headgate.server.runs import Running
@@ -20,10 +22,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class Era(Protocol):
+    """What is different for a client of either era."""
+
+    def context(self, identity: types.RequestId, params: dict[str, Any]) -> Context | None:
+        """The context of a `tools/call`; `None` if the call is not plain in every respect."""
+        ...
+
+    def client(self, ctx: Context, desk: Desk) -> RequestClient | None:
+        """Whom the upstream of a read may ask and tell something; `None` if that takes a task."""
+        ...
+
+    def fit(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A result as the client is sent it."""
+        ...
+
+    def stamped(self, result: dict[str, Any]) -> Mapping[str, Any]:
+        """The same of a result that holds nothing but texts and data."""
+        ...
+
+
 class Calls(Protocol):
     """Those that it is one of."""
 
     front: Front
+    era: Era
     tasks: asyncio.TaskGroup
 
     def answer(self, request: "Request", body: Mapping[str, Any]) -> None:
@@ -60,10 +83,10 @@ class Request:
     def _fit(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """A result as the client's version has it."""
         try:
-            return wire_result({**result}, self._ctx.protocol_version)
+            return self._calls.era.fit(result)
         except Exception:
             logger.exception("the answer to a call of %s does not fit", (self._ctx.params or {}).get("name"))
-            return failed_result(STUMBLED)
+            return self._calls.era.stamped(failed_result(STUMBLED))
 
     def _end(self, result: Mapping[str, Any]) -> None:
         """Answer with `result`, once the client has been told all that was said before."""
@@ -86,9 +109,9 @@ class Request:
 class ReadRequest(Request):
     """A read that is passed through."""
 
-    def __init__(self, calls: Calls, ctx: Context) -> None:
+    def __init__(self, calls: Calls, ctx: Context, client: RequestClient) -> None:
         """Nothing sent yet."""
-        super().__init__(calls, ctx, RequestClient(ctx, calls.front.desk.seats.of(ctx)))
+        super().__init__(calls, ctx, client)
         self._direct: Direct | None = None
 
     def begin(self) -> bool:
@@ -113,7 +136,7 @@ class ReadRequest(Request):
             self._end(self._fit(direct.answer))
         else:
             failed = direct.failure.told("read")
-            self._end(failed_result(f"{failed.code}: {failed}"))
+            self._end(self._calls.era.stamped(failed_result(f"{failed.code}: {failed}")))
 
     async def _go_on(self, direct: Direct) -> None:
         name = direct.attempt.tool.qualified
@@ -123,7 +146,9 @@ class ReadRequest(Request):
             self._client.close()
             self._calls.answer(self, {"error": error.error.model_dump(exclude_unset=True)})
             return
-        await self._drain(failed_result(ASKS_IN_VAIN) if requires_input(result) else self._fit(result))
+        if requires_input(result) and not is_question("tools/call", self._ctx.protocol_version, result):
+            result = failed_result(ASKS_IN_VAIN)
+        await self._drain(self._fit(result))
 
 
 class BatchRequest(Request):
@@ -160,8 +185,8 @@ class BatchRequest(Request):
         try:
             reply = self._gate.answer_batch(self._running).answer
             result = self._calls.front.own_calls.replied(reply)
-            self._end(self._fit(result) if reply.blocks else result)
+            self._end(self._fit(result) if reply.blocks else self._calls.era.stamped(result))
         except Exception:
             # Whoever tells this tells others too, and must not stumble with it.
             logger.exception("the answer to a batch failed inside headgate")
-            self._end(failed_result(STUMBLED))
+            self._end(self._calls.era.stamped(failed_result(STUMBLED)))
