@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_types import INVALID_REQUEST
 from tests.server.processes import INITIALIZE, INITIALIZED, WAIT_S, Lines, call, is_alive, request, running, serving
 
 from headgate.server.lines import MAX_LINE
@@ -100,6 +101,27 @@ def test_a_line_that_is_no_message_is_passed_over(headgate: Lines) -> None:
     headgate.send(request(2, "ping", {}))
 
     assert headgate.answer() == {"jsonrpc": "2.0", "id": 2, "result": {}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":'
+        + b'{"a":' * 300
+        + b"1"
+        + b"}" * 302,
+        b'{"jsonrpc":"1.0","id":1,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":"none"}',
+        b'{"jsonrpc":"2.0","id":1,"method":7}',
+    ],
+)
+def test_a_request_that_cannot_be_read_is_answered_with_that(message: bytes, headgate: Lines) -> None:
+    headgate.send(message + b"\n")
+
+    answer = headgate.answer()
+
+    assert (answer["id"], answer["error"]["code"]) == (1, INVALID_REQUEST)
+    assert "nested too deeply" in answer["error"]["message"]
 
 
 def test_two_requests_in_flight_with_the_same_id_each_get_an_answer(headgate: Lines) -> None:

@@ -33,6 +33,7 @@ _REFUSED = (
 async def serve_client(server: McpServer, reading: LinesIn, writing: LinesOut) -> None:
     """Serve one client until it has gone."""
     options = server.create_initialization_options()
+    reading.refused = writing.answer
     opening = await reading.opening()
     if opening is not None and opening.method != "initialize" and has_envelope(opening.params):
         # Imported here: a client of the handshake era need not wait for it.

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, cast
@@ -19,7 +19,7 @@ from mcp.shared.dispatcher import as_request_id
 from mcp.shared.message import SessionMessage
 from pydantic_core import from_json
 
-from headgate.proxy.messages import encoded
+from headgate.proxy.messages import decoded, encoded
 from headgate.server.lines import (
     MAX_LINE,
     LineSink,
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AHEAD = 8
 """Messages before a session's first request that are kept."""
+_REFUSED = "this is no JSON-RPC 2.0 request, or is nested too deeply to be read"
 _OF_REQUESTS = {"jsonrpc", "id", "method", "params"}
 
 
@@ -144,6 +145,8 @@ class LinesIn(_Stream):
         self.source = source
         self.unanswered = unanswered
         self._wait = wait
+        self.refused: Callable[[Mapping[str, Any]], None] = _not_told
+        """Takes the answer to a request that is none."""
         self._ahead: deque[SessionMessage | Exception] = deque()
 
     async def opening(self) -> types.JSONRPCRequest | None:
@@ -188,9 +191,18 @@ class LinesIn(_Stream):
         try:
             message = _request_in(line) or types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError as malformed:
+            self._refuse(line)
             return malformed
         self.unanswered.came_in(message)
         return SessionMessage(message)
+
+    def _refuse(self, line: bytes) -> None:
+        """Answer a request that is none as far as can be told: its client would wait for ever."""
+        message = decoded(line) or {}
+        identity = as_request_id(message.get("id"))
+        if identity is not None and "method" in message:
+            error = {"code": types.INVALID_REQUEST, "message": _REFUSED}
+            self.refused({"jsonrpc": "2.0", "id": identity, "error": error})
 
     def __aiter__(self) -> Self:
         """Iterate over the messages."""
@@ -212,6 +224,10 @@ class LinesOut(_Stream):
         self.sink = sink
         self._answered = answered
         self._unanswered = unanswered
+
+    def answer(self, message: Mapping[str, Any]) -> None:
+        """Send an answer of our own, without waiting."""
+        self.sink.write(encoded(message))
 
     async def send(self, item: SessionMessage, /) -> None:
         """Send one message.
@@ -244,6 +260,10 @@ def _encoded(message: types.JSONRPCMessage) -> bytes:
     if isinstance(message, types.JSONRPCResponse):
         return encoded({"jsonrpc": "2.0", "id": message.id, "result": message.result})
     return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+
+def _not_told(_answer: Mapping[str, Any]) -> None:
+    pass
 
 
 def _not_listened_to(_identity: types.RequestId) -> None:

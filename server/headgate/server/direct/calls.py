@@ -46,6 +46,14 @@ class Calls:
 
     def _take(self, line: bytes) -> bool:
         """Begin what a line asks for; whether that was possible."""
+        try:
+            return self._taken(line)
+        except Exception:
+            # Whoever reads this line reads others too, and must not stumble with it.
+            logger.exception("a call could not be begun without the SDK")
+            return False
+
+    def _taken(self, line: bytes) -> bool:
         if b'"tools/call"' not in line or not self._reading.unanswered.only_calls:
             return False
         message = decoded(line)
@@ -66,7 +74,6 @@ class Calls:
         try:
             return request.begin()
         except Exception:
-            # Whoever reads the line reads those of others too, and must not stumble with it.
             logger.exception("a call failed inside headgate")
             self.answer(request, {"result": self.era.stamped(failed_result(STUMBLED))})
             return True
