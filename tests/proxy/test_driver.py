@@ -20,6 +20,7 @@ from headgate.tools.batch import Batch, parse_batch
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.reply import reply_to
 from headgate.tools.rules import ToolRules, UpstreamRules
+from headgate.tools.schedule import Command, Event, Schedule
 
 pytestmark = in_virtual_time
 
@@ -301,6 +302,47 @@ async def test_whatever_is_raised_on_the_way_ends_that_call_and_no_other(
     assert statuses(driver) == {"bad": ended, "good": "ok"}
     assert "secret" not in getattr(driver.outcomes[0] and driver.outcomes[0].result, "message", "")
     caplog.clear()
+
+
+async def test_a_batch_that_headgate_stumbles_over_is_told_so_and_takes_no_other_with_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shops(None, "a", "b", "c") as (upstreams, made):
+        stumbled = driver_of(
+            upstreams,
+            [
+                call("a__look", "ends", 1),
+                call("b__look", "reading", 20),
+                call("c__change", "writing", 5),
+                call("c__change", "next", 1),
+            ],
+        )
+        well = driver_of(upstreams, [call("a__look", "slow", 3), call("a__change", "after", 2)])
+        handle = Schedule.handle
+
+        def stumbling(self: Schedule, event: Event, now: float) -> list[Command]:
+            if self.outcomes == stumbled.outcomes and len(self.outcomes) == 4:
+                raise RuntimeError("a secret")
+            return handle(self, event, now)
+
+        monkeypatch.setattr(Schedule, "handle", stumbling)
+        async with asyncio.TaskGroup() as group:
+            for driver in (stumbled, well):
+                driver.start(group)
+            await stumbled.wait()
+            assert asyncio.get_running_loop().time() - stumbled.started_at == pytest.approx(1, abs=0.01)
+            await well.wait()
+
+        assert statuses(stumbled) == {
+            "ends": "error UPSTREAM_ERROR",
+            "reading": "error UPSTREAM_ERROR",
+            "writing": "unknown OUTCOME_UNKNOWN",
+            "next": "skipped CANCELLED",
+        }
+        assert statuses(well) == {"slow": "ok", "after": "ok"}
+        assert "cancelled reading" in made["b"].log
+        assert made["c"].log == ["start writing", "end writing"]
+        assert "a batch failed inside headgate" in caplog.text
 
 
 async def test_an_upstream_that_crashes_fails_its_reads_leaves_its_write_unknown_and_no_other_upstream() -> None:

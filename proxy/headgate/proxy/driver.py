@@ -20,9 +20,12 @@ from headgate.tools.keys import item_key
 from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.plan import Plan, Step
 from headgate.tools.result import read_result
+from headgate.tools.rules import ToolClass
 from headgate.tools.schedule import Cancel, Cancelled, Command, Ended, Event, Expired, Schedule, Start
 
 logger = logging.getLogger(__name__)
+
+_STUMBLED = "headgate could not go on with this batch; its log says why"
 
 _Key = tuple[int, int | None]
 """A call's position and, where it runs once for each of a list, the item's."""
@@ -32,6 +35,7 @@ class Driver:
     """One batch under way, or over: it is kept for as long as its results are."""
 
     __slots__ = (
+        "_broken_off",
         "_deadline",
         "_ends_at",
         "_group",
@@ -78,11 +82,13 @@ class Driver:
         self._deadline: asyncio.TimerHandle | None = None
         self._ends_at: float | None = None
         self._group: asyncio.TaskGroup
+        self._broken_off: tuple[Outcome | None, ...] | None = None
+        """What became of each call when headgate stumbled over the batch, if it has."""
 
     @property
     def outcomes(self) -> tuple[Outcome | None, ...]:
         """What became of each call so far."""
-        return self._schedule.outcomes
+        return self._schedule.outcomes if self._broken_off is None else self._broken_off
 
     @property
     def ended(self) -> int:
@@ -92,7 +98,7 @@ class Driver:
     @property
     def done(self) -> bool:
         """Whether every call has ended."""
-        return self._schedule.done
+        return self._schedule.done or self._broken_off is not None
 
     def tell(self, told: Callable[[], None], within_s: float | None = None) -> None:
         """Call `told` once: when every call has ended, or after `within_s`. To be asked only while it is not `done`."""
@@ -110,7 +116,7 @@ class Driver:
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every call has ended, for `timeout_s` at most; whether that is so."""
-        if not self._schedule.done:
+        if not self.done:
             waiter: asyncio.Future[None] = self._loop.create_future()
             told = partial(_release, waiter)
             self.tell(told, timeout_s)
@@ -118,7 +124,7 @@ class Driver:
                 await waiter
             finally:
                 self.untell(told)
-        return self._schedule.done
+        return self.done
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Walk the plan to its end, each call a task of `group`."""
@@ -138,11 +144,32 @@ class Driver:
         self._handle(Expired(), self._loop.time())
 
     def _handle(self, event: Event, now: float) -> None:
-        if not self._schedule.done:
+        if self.done:
+            return
+        try:
             self._act(self._schedule.handle(event, now))
             if self._schedule.over is not None and self._queued:
                 self._call_off(self._schedule.over)
             self._note_progress()
+        except Exception:
+            # Whoever told of this serves other batches too, and must not end with this one.
+            logger.exception("a batch failed inside headgate")
+            self._break_off(now)
+
+    def _break_off(self, now: float) -> None:
+        """Give up on a batch that headgate has stumbled over. Writes that have gone out go on to their end."""
+        unsent = {key: attempt for key, attempt in self._queued.items() if not attempt.sent}
+        for attempt in unsent.values():
+            attempt.withdrawn = True
+        for key, under_way in [*self._under_way.items()]:
+            if key in unsent or self.plan.steps[key[0]].kind == "read":
+                under_way.cancel()
+        kept = {index for index, _ in unsent}
+        self._broken_off = tuple(
+            outcome or Outcome(_abandoned(step.kind, sent=self._schedule.in_flight(index) and index not in kept), now)
+            for index, (step, outcome) in enumerate(zip(self.plan.steps, self._schedule.outcomes, strict=True))
+        )
+        self._note_progress()
 
     def _call_off(self, why: Failure) -> None:
         """End the writes that still wait for their turn or a permit. The schedule takes them for sent."""
@@ -189,8 +216,8 @@ class Driver:
         self._end(key, attempt, self._read(attempt, direct.answer) if failure is None else failure.failure("read"))
 
     def _note_progress(self) -> None:
-        if self._schedule.done and self.ended_at is None:
-            self.ended_at = self._loop.time()
+        if self.done:
+            self.ended_at = self._loop.time() if self.ended_at is None else self.ended_at
             self.client = None
             if self._deadline is not None:
                 self._deadline.cancel()
@@ -265,6 +292,13 @@ class Driver:
         except Exception:
             logger.exception("a call of %s failed inside headgate", attempt.tool.qualified)
             return broken(attempt).failure(attempt.tool.kind)
+
+
+def _abandoned(kind: ToolClass, *, sent: bool) -> Failure:
+    """What is told of a call of a batch that headgate has stumbled over."""
+    if not sent:
+        return Failure("skipped", "CANCELLED", f"not sent: {_STUMBLED}")
+    return CallFailedError("UPSTREAM_ERROR", _STUMBLED, sent=True).failure(kind)
 
 
 def _may_have_more(plan: Plan, calls: int) -> bool:
