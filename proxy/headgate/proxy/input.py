@@ -76,16 +76,36 @@ class Input:
         slip = Slip(line)
         if self.broken:
             return slip
-        self._slips.append(slip)
-        self.waiting += len(line) + 1
         if not self._gathering:
             self._gathering = True
             self._loop.call_soon(self.flush)
-            if not self._blocked:
-                self._push()
-        elif self.waiting >= _ENOUGH and not self._blocked:
+            if not self._blocked and self._written_at_once(slip, line):
+                return slip
+        self._slips.append(slip)
+        self.waiting += len(line) + 1
+        if self.waiting >= _ENOUGH and not self._blocked:
             self._push()
         return slip
+
+    def _written_at_once(self, slip: Slip, line: bytes) -> bool:
+        """Give the pipe a line that nothing waits before, as nearly all lines go; whether there is nothing to queue."""
+        try:
+            taken = self._pipe.write(line + b"\n") or 0
+        except OSError:
+            self._break()
+            self._lost()
+            return True
+        if not taken:
+            return False
+        self._total += taken
+        slip.line, slip.begun = None, True
+        if taken > len(line):
+            slip.end = self._total
+        else:
+            self._partial, self._rest = slip, memoryview(line + b"\n")[taken:]
+            self.waiting = len(self._rest)
+            self._block()
+        return True
 
     def take_back(self, slip: Slip) -> bool:
         """Whether the line could be kept from the reader: none of it will ever be sent."""
