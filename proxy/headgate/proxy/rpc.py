@@ -140,9 +140,8 @@ class Rpc(Line):
         head, tail = line[:_EDGE], line[-_EDGE:]
         if not tail.rstrip().endswith(b"}") or b'"method"' in head:
             return False
-        found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
-        request = None if found is None else self._take_pending(orjson.loads(found[1]))
-        if request is None or request.landing.done():
+        request = self._answered_between(head, tail)
+        if request is None:
             return False
         self.noise(line)
         request.landing.set_exception(CallFailedError("UPSTREAM_ERROR", "its answer is not valid JSON", sent=True))
@@ -160,14 +159,19 @@ class Rpc(Line):
         self._too_large(line.head, line.tail, f"it is {size}, and {megabytes(line.limit)} is the limit")
 
     def _too_large(self, head: bytes, tail: bytes, why: str) -> None:
-        found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
-        request = None if found is None else self._take_pending(orjson.loads(found[1]))
-        if request is None or request.landing.done():
+        request = self._answered_between(head, tail)
+        if request is None:
             self.ignored += 1
             self.noise(head)
             return
         message = f"its answer is too large: {why}"
         request.landing.set_exception(CallFailedError("RESULT_TOO_LARGE", message, sent=True))
+
+    def _answered_between(self, head: bytes, tail: bytes) -> "Request | None":
+        """The awaited request that a message answers of which only the edges are looked at; it is awaited no longer."""
+        found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
+        request = None if found is None else self._take_pending(orjson.loads(found[1]))
+        return None if request is None or request.landing.done() else request
 
     def close(self, reason: str) -> None:
         """End every request that waits for an answer, and let `run` return."""

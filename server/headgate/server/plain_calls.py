@@ -48,13 +48,20 @@ def wire_result(result: dict[str, Any], version: str) -> dict[str, Any]:
 def is_plain_call(ctx: Context) -> bool:
     """Whether a `tools/call` of an initialised client of the handshake era is well formed, and says nothing unusual."""
     params = ctx.params
-    if params is None or not _ASKED.issuperset(params):
-        return False
-    if not isinstance(params.get("name"), str) or not isinstance(params.get("arguments", {}), dict):
+    if params is None or not has_plain_params(params):
         return False
     if "_meta" in params and (ctx.meta is None or has_envelope(params)):
         return False  # it is malformed, or of the other era
     return ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS and ctx.session.client_params is not None
+
+
+def has_plain_params(params: Mapping[str, Any]) -> bool:
+    """Whether the params of a `tools/call` are a name, arguments and `_meta`, whatever stands in that."""
+    return (
+        _ASKED.issuperset(params)
+        and isinstance(params.get("name"), str)
+        and isinstance(params.get("arguments", {}), dict)
+    )
 
 
 def is_plain_result(result: Mapping[str, Any]) -> bool:

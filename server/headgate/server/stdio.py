@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 MAX_AHEAD = 8
 """Messages before a session's first request that are kept."""
 _REFUSED = "this is no JSON-RPC 2.0 request, or is nested too deeply to be read"
-_OF_REQUESTS = {"jsonrpc", "id", "method", "params"}
+OF_REQUESTS = {"jsonrpc", "id", "method", "params"}
+"""The members of a request that says nothing unusual."""
 
 
 @asynccontextmanager
@@ -249,7 +250,7 @@ def _request_in(line: bytes) -> types.JSONRPCRequest | None:
     """The request that a line holds; `None` for anything else. To try every kind of message takes twice as long."""
     try:
         fields: object = from_json(line)
-        if isinstance(fields, dict) and cast("dict[str, Any]", fields).keys() == _OF_REQUESTS:
+        if isinstance(fields, dict) and cast("dict[str, Any]", fields).keys() == OF_REQUESTS:
             return types.JSONRPCRequest.model_validate(fields, by_name=False)
     except ValueError:
         pass

@@ -174,7 +174,7 @@ class Schedule:
         """Start what waits for nothing."""
         steps = self._plan.steps
         for index in self._plan.order:
-            if steps[index].fault is not None and _is_invalid(steps[index]):
+            if _is_invalid(steps[index]):
                 # Half of a batch's writes would be worse than none: whoever wrote the list believed in all of it.
                 self._halted = {step.chain: index for step in steps if step.chain is not None}
                 break

@@ -11,14 +11,13 @@ from mcp.shared.dispatcher import as_request_id, coerce_request_id
 from headgate.proxy.messages import decoded, encoded
 from headgate.server.callers import OPERATOR
 from headgate.server.direct.context import Context
-from headgate.server.direct.request import BatchRequest, Era, ReadRequest, Request
-from headgate.server.front import STUMBLED, Front, failed_result
+from headgate.server.direct.request import BatchRequest, Era, ReadRequest, Request, stumbled
+from headgate.server.front import Front
 from headgate.server.progress import wants_progress
-from headgate.server.stdio import LinesIn, LinesOut
+from headgate.server.stdio import OF_REQUESTS, LinesIn, LinesOut
 
 logger = logging.getLogger(__name__)
 
-_OF_REQUESTS = {"jsonrpc", "id", "method", "params"}
 _BATCHES = ("batch_call", "batch_read")
 _ENDED = {"code": types.CONNECTION_CLOSED, "message": "Connection closed"}
 
@@ -57,7 +56,7 @@ class Calls:
         if b'"tools/call"' not in line or not self._reading.unanswered.only_calls:
             return False
         message = decoded(line)
-        if message is None or message.keys() != _OF_REQUESTS or message["method"] != "tools/call":
+        if message is None or message.keys() != OF_REQUESTS or message["method"] != "tools/call":
             return False
         identity, params = as_request_id(message["id"]), message["params"]
         if identity is None or message["jsonrpc"] != "2.0" or not isinstance(params, dict):
@@ -75,7 +74,7 @@ class Calls:
             return request.begin()
         except Exception:
             logger.exception("a call failed inside headgate")
-            self.answer(request, {"result": self.era.stamped(failed_result(STUMBLED))})
+            self.answer(request, {"result": stumbled(self.era)})
             return True
 
     def _made(self, ctx: Context) -> Request | None:
@@ -97,8 +96,7 @@ class Calls:
             line = encoded({"jsonrpc": "2.0", "id": request.identity, **body})
         except (TypeError, ValueError):
             logger.exception("the answer to a call is no JSON")
-            stumbled = self.era.stamped(failed_result(STUMBLED))
-            line = encoded({"jsonrpc": "2.0", "id": request.identity, "result": stumbled})
+            line = encoded({"jsonrpc": "2.0", "id": request.identity, "result": stumbled(self.era)})
         if not self._writing.sink.write(line):
             self._reading.source.hold()
 

@@ -20,10 +20,9 @@ from headgate.server.fit import fitted
 from headgate.server.passing.clients import RoundsClient
 from headgate.server.passing.desk import Desk
 from headgate.server.passing.handlers import COMPLETE
-from headgate.server.plain_calls import is_plain_result
+from headgate.server.plain_calls import has_plain_params, is_plain_result
 from headgate.server.stdio import LinesOut
 
-_ASKED = frozenset(("name", "arguments", "_meta"))
 _TOKEN = "progressToken"  # noqa: S105 - no secret
 
 
@@ -42,9 +41,7 @@ class Envelopes:
     def context(self, identity: types.RequestId, params: dict[str, Any]) -> Context | None:
         """The context of a call that is plain and whose envelope is well formed."""
         said: object = params.get("_meta")
-        if not _ASKED.issuperset(params) or not isinstance(said, dict):
-            return None
-        if not isinstance(params.get("name"), str) or not isinstance(params.get("arguments", {}), dict):
+        if not isinstance(said, dict) or not has_plain_params(params):
             return None
         envelope = cast("dict[str, Any]", said)
         token = envelope.get(_TOKEN)

@@ -86,7 +86,7 @@ class Request:
             return self._calls.era.fit(result)
         except Exception:
             logger.exception("the answer to a call of %s does not fit", (self._ctx.params or {}).get("name"))
-            return self._calls.era.stamped(failed_result(STUMBLED))
+            return stumbled(self._calls.era)
 
     def _end(self, result: Mapping[str, Any]) -> None:
         """Answer with `result`, once the client has been told all that was said before."""
@@ -189,4 +189,9 @@ class BatchRequest(Request):
         except Exception:
             # Whoever tells this tells others too, and must not stumble with it.
             logger.exception("the answer to a batch failed inside headgate")
-            self._end(self._calls.era.stamped(failed_result(STUMBLED)))
+            self._end(stumbled(self._calls.era))
+
+
+def stumbled(era: Era) -> Mapping[str, Any]:
+    """The result of a call over which headgate itself has stumbled."""
+    return era.stamped(failed_result(STUMBLED))

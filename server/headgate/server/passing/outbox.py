@@ -32,7 +32,7 @@ class Outbox:
         if self._closed or len(self._waiting) >= MAX_WAITING:
             return
         self._waiting.append((method, params))
-        if self._task is None or self._task.done():
+        if self.empty:
             self._task = asyncio.get_running_loop().create_task(self._send_all())
 
     @property
