@@ -35,9 +35,7 @@ class Outlasting:
         try:
             ending = await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not attempt.sent:
-                attempt.withdrawn = True
-                task.cancel()
+            _call_off(task, attempt)
             raise
         if isinstance(ending, CallFailedError):
             raise ending
@@ -46,14 +44,19 @@ class Outlasting:
     def call_off(self) -> None:
         """End those that have not gone out."""
         for task, attempt in self._under_way.items():
-            if not attempt.sent:
-                attempt.withdrawn = True
-                task.cancel()
+            _call_off(task, attempt)
 
     async def ended(self) -> None:
         """Wait for all that are under way."""
         if self._under_way:
             await asyncio.wait(list(self._under_way))
+
+
+def _call_off(task: asyncio.Task[Result | CallFailedError], attempt: Attempt) -> None:
+    """End a write that has not gone out."""
+    if not attempt.sent:
+        attempt.withdrawn = True
+        task.cancel()
 
 
 async def _ending(path: CallPath, attempt: Attempt) -> Result | CallFailedError:

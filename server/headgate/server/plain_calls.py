@@ -13,7 +13,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from headgate.server.fit import fitted, is_text
+from headgate.server.fit import is_text
 
 Context = ServerRequestContext[Any, Any]
 CallTool = Callable[[Context, types.CallToolRequestParams], Awaitable[dict[str, Any]]]
@@ -26,7 +26,7 @@ class PlainCalls:
     """A middleware of the SDK's server: it answers plain calls by `call_tool`, and passes all else on."""
 
     def __init__(self, call_tool: CallTool) -> None:
-        """`call_tool` gives results."""
+        """`call_tool` gives results that fit the client's version."""
         self._call_tool = call_tool
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -34,15 +34,8 @@ class PlainCalls:
         if ctx.method != "tools/call" or not is_plain_call(ctx):
             return await call_next(ctx)
         result = await self._call_tool(ctx, types.CallToolRequestParams.model_validate(ctx.params, by_name=False))
-        return wire_result(result, ctx.protocol_version)
-
-
-def wire_result(result: dict[str, Any], version: str) -> dict[str, Any]:
-    """A result as a client of `version`, one of the handshake era, is sent it."""
-    result.pop("resultType", None)  # of the newer era
-    return (
-        result if is_plain_result(result) else serialize_server_result("tools/call", version, fitted(result, version))
-    )
+        result.pop("resultType", None)  # of the newer era
+        return result if is_plain_result(result) else serialize_server_result(ctx.method, ctx.protocol_version, result)
 
 
 def is_plain_call(ctx: Context) -> bool:

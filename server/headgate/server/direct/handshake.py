@@ -5,12 +5,14 @@ from typing import Any
 
 import mcp_types as types
 from mcp.server.connection import Connection
+from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
 from headgate.server.direct.context import Context, context_of
+from headgate.server.fit import fitted
 from headgate.server.passing.clients import RequestClient
 from headgate.server.passing.desk import Desk
-from headgate.server.plain_calls import is_plain_call, wire_result
+from headgate.server.plain_calls import is_plain_call, is_plain_result
 
 
 class Handshake:
@@ -31,7 +33,11 @@ class Handshake:
 
     def fit(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """A result as the client is sent it."""
-        return wire_result({**result}, self._connection.protocol_version)
+        fields, version = {**result}, self._connection.protocol_version
+        fields.pop("resultType", None)  # of the newer era
+        if is_plain_result(fields):
+            return fields
+        return serialize_server_result("tools/call", version, fitted(fields, version))
 
     def stamped(self, result: dict[str, Any]) -> Mapping[str, Any]:
         """One that is known to be as every version has it."""
