@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from contestants import NO_CAP, Contestant, callmux_version
-from measures import BATCHES, CALL, FAN_DEFAULT, FANS, FIRST_CALL, START, Figures, Row
+from measures import BATCHES, CALL, CALL_AFTER, FAN_DEFAULT, FANS, FIRST_CALL, START, Figures, Row
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SECTIONS = (
     ("fan-out: one batch", (*FANS, FAN_DEFAULT)),
     ("no-op reads a second", BATCHES),
-    ("latency of one call", (CALL, BATCHES[0])),
+    ("latency of one call", (CALL, BATCHES[0], CALL_AFTER)),
     ("start", (START, FIRST_CALL)),
 )
 ONE_BATCH_TITLE = "in a batch"
@@ -79,6 +79,7 @@ def goals(figures: Figures) -> list[Goal]:
         Goal("batches of 100 beside asyncio streams", 0.25, "x", beside_streams, at_least=True),
         Goal("batches of 1,000 beside batches of 100", 0.8, "x", thousand, at_least=True),
         Goal("one call beside asyncio streams", 4, "x", ratio(ms(CALL), ms(CALL, "streams"))),
+        Goal("the same after large replies", 4, "x", ratio(ms(CALL_AFTER), ms(CALL_AFTER, "streams"))),
         Goal("50 reads of 100 ms", 110, "ms", ms(FANS[-1]), later=True),
         Goal("reads/s in batches of 100", 25_000, "/s", rate, at_least=True, later=True),
         Goal("one call", 0.75, "ms", ms(CALL), later=True),
@@ -122,9 +123,9 @@ def print_report(console: Console, figures: Figures, contestants: Sequence[Conte
 
 def _table(figures: Figures, contestants: Sequence[Contestant], notes: list[str]) -> Table:
     table = Table(header_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for contestant in contestants:
-        table.add_column(contestant.title, justify="right", no_wrap=True)
+        table.add_column(contestant.title, justify="right")
     for title, rows in SECTIONS:
         table.add_row(Text(title, style="bold"))
         for row in rows:
@@ -148,7 +149,7 @@ def _cell(figures: Figures, name: str, row: Row, notes: list[str], *, rate: bool
         return "-"
     shown = f"{row.size * 1000 / took:,.0f}/s" if rate else f"{took:,.0f} ms" if took >= 10 else f"{took:.2f} ms"
     floor = _floor_ms(figures, row)
-    return f"{shown} [dim]({took / floor:5.2f}x)[/dim]" if floor else shown
+    return f"{shown} [dim]({took / floor:.2f}x)[/dim]" if floor else shown
 
 
 def _floor_ms(figures: Figures, row: Row) -> float | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FULL_ROUNDS, FULL_BUDGET_S = 7, 270.0
 QUICK_ROUNDS, QUICK_BUDGET_S = 2, 50.0
-PLAIN_WIDTH = 130
+PLAIN_WIDTH = 170
 
 
 def parse_arguments() -> argparse.Namespace:
