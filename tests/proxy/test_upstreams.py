@@ -12,9 +12,10 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.connection import Connection, Opening, UnavailableError
 from headgate.proxy.memory import MemoryUpstream
+from headgate.proxy.pins import Pins
 from headgate.proxy.upstreams import Upstreams
 from headgate.tools.catalogue import NotFound, Tool
-from headgate.tools.rules import UpstreamRules
+from headgate.tools.rules import ToolRules, UpstreamRules
 
 pytestmark = in_virtual_time
 
@@ -106,6 +107,44 @@ async def test_only_what_the_operator_admits_is_listed_and_callable() -> None:
         await upstreams.settled(5)
         assert names(upstreams) == ["without__get_order", "without__get_line", "only__get_order"]
         assert isinstance(upstreams.catalogue.find("without__delete_order"), NotFound)
+
+
+async def test_what_other_rules_admit_is_looked_at_before_it_is_offered_and_pinned_like_the_rest() -> None:
+    pins = Pins("headgate.lock")
+    pins.load({})
+    far = memory("look", "list", "peek")
+    upstreams = Upstreams({"far": (UpstreamRules(include=("look",)), far.open)}, pins=pins)
+    async with upstreams.running():
+        await upstreams.settled(5)
+        upstreams.become({"far": (UpstreamRules(include=("look", "list")), None)})
+        assert names(upstreams) == ["far__look"]
+        await turns()
+        assert names(upstreams) == ["far__look", "far__list"]
+        assert list(pins.fresh()["far"]) == ["look", "list"]
+
+        upstreams.become({"far": (UpstreamRules(every_tool=ToolRules(pin="strict")), None)})
+        await turns()
+        assert [tool.denied is None for tool in upstreams.catalogue.tools] == [True, True, False]
+
+
+async def test_other_rules_decide_anew_whether_a_schema_has_to_be_fit_for_use() -> None:
+    unfit: dict[str, Any] = {"type": "object", "properties": {"where": {"$ref": "https://elsewhere.example/schema"}}}
+    far = MemoryUpstream([definition("look", "read", unfit)], {"look": look})
+    checked, unchecked = UpstreamRules(), UpstreamRules(every_tool=ToolRules(check_arguments=False))
+    upstreams = Upstreams({"far": (checked, far.open)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        usable = [_is_usable(upstreams)]
+        for rules in (unchecked, checked):
+            upstreams.become({"far": (rules, None)})
+            await turns()
+            usable.append(_is_usable(upstreams))
+    assert usable == [False, True, False]
+
+
+def _is_usable(upstreams: Upstreams) -> bool:
+    found = upstreams.catalogue.find("far__look")
+    return isinstance(found, Tool) and found.denied is None
 
 
 async def test_the_catalogue_follows_changes_and_whoever_watches_is_told() -> None:

@@ -25,9 +25,11 @@ def _examined(name: str, definition: Mapping[str, Any], rules: UpstreamRules) ->
     own = rules.of(name)
     harm = harm_of(definition) if own.check_arguments else None
     if harm is not None:
-        return Examined(name, None, harm)
+        return Examined(name, definition, None, harm)
     try:
         kind, _ = classify(definition, own, trusted=rules.trust_annotations)
-        return Examined(name, pin_of(definition, kind))
+        return Examined(name, definition, pin_of(definition, kind))
     except RecursionError:
-        return Examined(name, None)  # too deep to be written down, and to be listed: its schema is not looked at
+        return Examined(
+            name, definition, None
+        )  # too deep to be written down, and to be listed: its schema is not looked at

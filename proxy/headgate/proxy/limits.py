@@ -14,11 +14,13 @@ from headgate.proxy.pace import Pace, keep_pace
 from headgate.proxy.retry import Retries
 from headgate.proxy.turns import Turns
 from headgate.tools.catalogue import Tool
-from headgate.tools.rules import ToolRules, UpstreamRules
+from headgate.tools.rules import UpstreamRules
 from headgate.tools.scope import scope_of
 
 LONGEST_PAUSE_S = 60.0
 """An upstream that asks for more patience gets that much, and may ask again."""
+_LIFTED = 1 << 30
+"""Permits of a cap that is none any more, and that calls may still wait for."""
 
 
 class Limits:
@@ -55,20 +57,23 @@ class Limits:
 
     def obey(self, rules: UpstreamRules) -> None:
         """Go by other rules. A limit that they leave as it is goes on where it was, tokens and all."""
-        before, self.rules = self.rules, rules
+        self.rules = rules
         self._upstream.resize(rules.concurrency)
-        if rules.rate != before.rate:
-            self._pace = Pace.of(rules.rate)
-            self._tools.clear()
-        for name in [name for name in self._tools if _differ(before.of(name), rules.of(name))]:
-            del self._tools[name]
+        pace, self._pace = self._pace, Pace.after(self._pace, rules.rate)
+        for name, (caps, paces) in self._tools.items():
+            own = rules.of(name)
+            own_caps = _resized(caps[:-1], own.concurrency)
+            own_paces = Pace.after(paces[: len(paces) - len(pace)], own.rate)
+            found = (*own_caps, self._upstream), (*own_paces, *self._pace)
+            if found != (caps, paces):
+                self._tools[name] = found
 
     def of(self, tool: Tool) -> tuple[tuple[Capacity, ...], tuple[Pace, ...]]:
         """The caps and the paces that a call of `tool` is under; the upstream's pace comes last."""
         found = self._tools.get(tool.name)
         if found is None:
             rules = self.rules.of(tool.name)  # not the tool's: a batch may have been planned by rules of before
-            own = _capacities(rules)
+            own = _resized((), rules.concurrency)
             found = self._tools[tool.name] = ((*own, self._upstream), (*Pace.of(rules.rate), *self._pace))
         return found
 
@@ -91,8 +96,13 @@ class Limits:
                 upstream has asked for more patience than it has (`RATE_LIMITED`).
 
         """
+        while not await self._has_entered(attempt):
+            self.leave(attempt)
+
+    async def _has_entered(self, attempt: Attempt) -> bool:
+        """Let an attempt wait; whether what it has waited for is still what it needs."""
         now = asyncio.get_running_loop().time()
-        caps, paces = self.of(attempt.tool)
+        needed = caps, paces = self.of(attempt.tool)
         needs = (*attempt.batch, *caps)
         asker = object() if attempt.asker is None else attempt.asker
         begin_by = math.inf if attempt.deadline is None else attempt.deadline
@@ -109,7 +119,8 @@ class Limits:
             await enter((*needs, paces[0].lane) if paces else needs, asker, paused_by)
             attempt.held = needs
             if paces:
-                await keep_pace(paces, asker, begin_by)
+                await keep_pace(paces, asker, begin_by, lambda: self.of(attempt.tool) is needed)
+            return self.of(attempt.tool) is needed
         except TooLateError as late:
             self.leave(attempt)
             raise self._too_late(late.wait_s) from None
@@ -180,9 +191,8 @@ class Limits:
         return TurnedAwayError("OVERLOADED", words, retry_after_s=wait_s)
 
 
-def _differ(before: ToolRules, now: ToolRules) -> bool:
-    return (before.rate, before.concurrency) != (now.rate, now.concurrency)
-
-
-def _capacities(rules: ToolRules) -> tuple[Capacity, ...]:
-    return () if rules.concurrency is None else (Capacity(rules.concurrency),)
+def _resized(caps: tuple[Capacity, ...], limit: int | None) -> tuple[Capacity, ...]:
+    """The cap of a tool in place of `caps`; whoever waits for one that is lifted is let in."""
+    for cap in caps:
+        cap.resize(_LIFTED if limit is None else limit)
+    return () if limit is None else caps or (Capacity(limit),)

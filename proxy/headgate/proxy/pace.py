@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 class Pace:
     """A rate limit: its bucket, and the lane in which one call at a time waits for a token."""
 
+    rate: Rate | None
+    """`None` once it has been lifted."""
     limiter: "AsyncLimiter"
     lane: Capacity = field(default_factory=lambda: Capacity(1))
     _full_at: float = 0.0
@@ -24,15 +27,34 @@ class Pace:
     _waiting: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
     """Calls on their way to a token, by who asks for them."""
     _total: int = 0
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set where the rate has become another one while a call waits for its token."""
 
     @classmethod
     def of(cls, rate: Rate | None) -> "tuple[Pace, ...]":
-        """The pace that `rate` sets. A bucket of `burst` refills at `count` in `period_s`."""
-        if rate is None:
-            return ()
-        from aiolimiter import AsyncLimiter  # noqa: PLC0415 - only where there are limits
+        """The pace that `rate` sets."""
+        return () if rate is None else (cls(rate, _limiter_of(rate)),)
 
-        return (cls(AsyncLimiter(rate.burst, rate.burst * rate.period_s / rate.count)),)
+    @classmethod
+    def after(cls, before: "tuple[Pace, ...]", rate: Rate | None) -> "tuple[Pace, ...]":
+        """The pace that `rate` sets in place of `before`. Whoever waits for a token goes on by what it is now."""
+        for pace in before:
+            if pace.rate != rate:
+                pace.become(rate)
+        return Pace.of(rate) if not before else () if rate is None else before
+
+    def become(self, rate: Rate | None) -> None:
+        """Be another pace. Tokens that are not back yet count as taken, each as a whole one."""
+        now = asyncio.get_running_loop().time()
+        taken = math.ceil(max(self._full_at - now, 0.0) / self._spacing_s)
+        self.rate = rate
+        if rate is not None:
+            self.limiter = _limiter_of(rate)
+            taken = min(taken, rate.burst)
+            with suppress(StopIteration):
+                self.limiter.acquire(taken).send(None)  # of a full bucket, so that there is nothing to wait for
+            self._full_at = now + taken * self._spacing_s
+        self._changed.set()
 
     @property
     def waiting(self) -> int:
@@ -55,6 +77,8 @@ class Pace:
 
     def _left_s(self, full_at: float, now: float) -> float:
         """Seconds until there is a token in a bucket that is full at `full_at`."""
+        if self.rate is None:
+            return 0.0
         return max(full_at - (self.limiter.time_period - self._spacing_s) - now, 0.0)
 
     def line_up(self, asker: Hashable) -> None:
@@ -78,22 +102,42 @@ class Pace:
             TooLateError: There will be none until after `latest`.
 
         """
-        now = asyncio.get_running_loop().time()
-        wait_s = self._left_s(self._full_at, now)
-        if now + wait_s > latest:
-            raise TooLateError(wait_s)
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            wait_s = self._left_s(self._full_at, now)
+            if now + wait_s > latest:
+                raise TooLateError(wait_s)
+            if wait_s <= 0:
+                return
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
 
     async def take(self) -> None:
         """Take a token."""
+        if self.rate is None:
+            return
         await self.limiter.acquire()
         now = asyncio.get_running_loop().time()
         self._full_at = max(self._full_at, now) + self._spacing_s
 
 
-async def keep_pace(paces: tuple[Pace, ...], asker: Hashable = None, latest: float = math.inf) -> None:
-    """Take a token of each pace. The first lane is held on entry; all are free again in the end.
+def _limiter_of(rate: Rate) -> "AsyncLimiter":
+    """A bucket of `burst` tokens that refills at `count` in `period_s`."""
+    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - only where there are limits
+
+    return AsyncLimiter(rate.burst, rate.burst * rate.period_s / rate.count)
+
+
+async def keep_pace(
+    paces: tuple[Pace, ...],
+    asker: Hashable = None,
+    latest: float = math.inf,
+    wanted: Callable[[], bool] = lambda: True,
+) -> None:
+    """Take a token of each pace, if that is still `wanted`. The first lane is held on entry; in the end all are free.
 
     One call a lane waits here, so a tool that is paced holds one of its batch's permits while it waits, not all.
     The tokens are taken together: one taken early would let the tool's next call follow too closely.
@@ -105,11 +149,14 @@ async def keep_pace(paces: tuple[Pace, ...], asker: Hashable = None, latest: flo
     held = (paces[0].lane,)
     try:
         for pace in paces:
+            if not wanted():
+                return
             if pace is not paces[0]:
                 await enter((pace.lane,), asker, latest)
                 held = (*held, pace.lane)
             await pace.ready(latest)
-        for pace in paces:
-            await pace.take()
+        if wanted():
+            for pace in paces:
+                await pace.take()
     finally:
         leave(held)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from headgate.tools.rules import Pinning, UpstreamRules
 from headgate.tools.trust import Concern, Pin, changed, not_accepted, not_known, unfit
@@ -15,6 +16,8 @@ class Examined:
     """One tool that an upstream lists, looked at."""
 
     name: str
+    definition: Mapping[str, Any]
+    """As listed."""
     pin: Pin | None
     """What would be pinned; `None` for a definition that is not fit for use."""
     harm: str | None = None

@@ -4,6 +4,7 @@ Callers never open anything: they wait for a replica's owner, each with a clock 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,8 @@ from headgate.proxy.session import SessionConnection
 from headgate.tools.breaker import Circuit
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
+
+logger = logging.getLogger(__name__)
 
 PROBE_S = 3.0
 """How long an upstream may take over its list of tools when it is only asked whether it is well again."""
@@ -110,7 +113,8 @@ class Upstream:
         """What it offers. One that is down offers what it did when it was last up."""
         reason = "it has not come up yet" if self.first_opening else self._unavailable()
         concerns = self._pins.concerns(self.name, self._examined, self.rules)
-        return Listing(self.name, self.rules, self._definitions, reason, concerns)
+        definitions = tuple(tool.definition for tool in self._examined)
+        return Listing(self.name, self.rules, definitions, reason, concerns)
 
     @property
     def first_opening(self) -> bool:
@@ -137,6 +141,8 @@ class Upstream:
         """Go by other rules from now on; calls under way and what limits have counted stay as they are."""
         self.rules = rules
         self._limits.obey(rules)
+        if self._tasks is not None and not self._closing:
+            self._tasks.create_task(self._look_again())
 
     def reopen(self, open_session: Open) -> None:
         """Go over to other sessions as soon as they are up, or have failed; calls under way end where they are."""
@@ -171,8 +177,23 @@ class Upstream:
             owner.cancel()
 
     async def _list(self, definitions: Sequence[Mapping[str, Any]]) -> None:
-        self._examined = await examine(definitions, self.rules)
-        self._definitions = tuple(definitions)
+        rules: UpstreamRules | None = None
+        while rules is not self.rules:
+            rules = self.rules
+            examined = await examine(definitions, rules)
+            self._definitions, self._examined = tuple(definitions), examined
+
+    async def _look_again(self) -> None:
+        """Look by other rules at what is listed. What they admit is not offered before: it has to be pinned too."""
+        definitions, rules = self._definitions, self.rules
+        try:
+            examined = await examine(definitions, rules)
+        except Exception:
+            logger.exception('upstream "%s" keeps the tools that it had', self.name)
+            return
+        if definitions is self._definitions and rules is self.rules and examined != self._examined:
+            self._examined = examined
+            self._changed()
 
     def _weigh(self) -> None:
         """See what the replicas' states mean to those who wait."""

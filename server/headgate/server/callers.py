@@ -22,12 +22,12 @@ KEPT_CALLERS = 10_000
 class Caller:
     """On whose behalf requests are made."""
 
-    def __init__(self, principal: str, allowed: Allowed | None = None) -> None:
-        """What is kept for one `principal` is there for nobody else."""
+    def __init__(self, principal: str, allowed: Allowed | None = None, before: "Caller | None" = None) -> None:
+        """What is kept for one `principal` is there for nobody else. Its rate goes on where it was `before`."""
         self.principal = principal
         self.allowed = allowed or Allowed()
         self._tools = self.allowed.tools
-        self._pace = Pace.of(self.allowed.rate)
+        self.paces = Pace.after(() if before is None else before.paces, self.allowed.rate)
         self._seen: tuple[Catalogue, Catalogue] | None = None
 
     def __repr__(self) -> str:
@@ -52,11 +52,11 @@ class Caller:
 
     def path(self, inner: CallPath) -> CallPath:
         """The way of the caller's calls: they keep to its own rate, and are told apart from everybody else's."""
-        return on_behalf_of(self.principal, self._pace, inner) if self.principal else inner
+        return on_behalf_of(self.principal, self.paces, inner) if self.principal else inner
 
     def begin(self, inner: Begin) -> Begin:
         """How those of the caller's reads set out that need not wait for anything."""
-        return begin_on_behalf_of(self.principal, self._pace, inner) if self.principal else inner
+        return begin_on_behalf_of(self.principal, self.paces, inner) if self.principal else inner
 
 
 OPERATOR = Caller("")
@@ -76,12 +76,9 @@ class Callers:
         self._others: OrderedDict[str, Caller] = OrderedDict()
 
     def become(self, tenants: Mapping[str, TenantSettings]) -> None:
-        """Go by other settings. Who may do what it might before goes on where it was with its rate."""
+        """Go by other settings. Each goes on where it was with its rate, be it another from now on."""
         before = self._tenants
-        self._tenants = {
-            name: _same(before.get(name), tenant.allowed) or Caller(name, tenant.allowed)
-            for name, tenant in tenants.items()
-        }
+        self._tenants = {name: _with(before.get(name), name, tenant.allowed) for name, tenant in tenants.items()}
 
     def tenant(self, name: str) -> Caller | None:
         """The tenant of that name."""
@@ -89,13 +86,13 @@ class Callers:
 
     def other(self, principal: str, allowed: Allowed) -> Caller:
         """One that is no tenant; the same object for the same principal as long as it keeps calling."""
-        caller = _same(self._others.pop(principal, None), allowed) or Caller(principal, allowed)
+        caller = _with(self._others.pop(principal, None), principal, allowed)
         self._others[principal] = caller
         if len(self._others) > KEPT_CALLERS:
             self._others.popitem(last=False)
         return caller
 
 
-def _same(caller: Caller | None, allowed: Allowed) -> Caller | None:
-    """The caller, where it may still do the same."""
-    return caller if caller is not None and caller.allowed == allowed else None
+def _with(before: Caller | None, principal: str, allowed: Allowed) -> Caller:
+    """The caller; the same object, where it may still do the same."""
+    return before if before is not None and before.allowed == allowed else Caller(principal, allowed, before)

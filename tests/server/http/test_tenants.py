@@ -137,3 +137,15 @@ async def test_a_token_that_is_taken_back_while_we_serve_is_good_no_more_and_a_n
 
     assert statuses == [401, 200, 200]
     assert late["structuredContent"]["results"][0]["error_code"] == "RATE_LIMITED"  # its rate has not begun anew
+
+
+async def test_a_tenant_whose_tools_are_others_now_is_not_given_its_tokens_again() -> None:
+    a_minute = Rate(1, 60.0, 1)
+    async with serving(tenant("carol", rate=a_minute)) as inside:
+        await Asking(inside, CAROL).tool("shop__look", tag="first")
+        inside.gate.settings = replace(
+            inside.gate.settings, tenants={"carol": tenant("carol", "shop__*", rate=a_minute)}
+        )
+        late = await Asking(inside, CAROL).tool("batch_call", calls=[look("second")], timeout_s=1)
+
+    assert late["structuredContent"]["results"][0]["error_code"] == "RATE_LIMITED"
