@@ -8,6 +8,7 @@ from typing import Any
 from tests.tools.world import CATALOGUE, Asking, World, as_event
 
 from headgate.tools.batch import Batch, parse_batch
+from headgate.tools.cut_short import Queued
 from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.plan import Plan, make_plan
 from headgate.tools.schedule import Cancel, Cancelled, Command, Ended, Event, Expired, Schedule, Start
@@ -34,6 +35,8 @@ class Run:
         default_factory=list[tuple[Event | None, float, list[Command]]]
     )
     """Every event, when it came, and the commands that it brought about."""
+    unsent: set[tuple[int, int | None]] = field(default_factory=set[tuple[int, int | None]])
+    """The calls and items that had been told to start and were not sent when the batch was over."""
 
 
 class _Simulation:
@@ -66,6 +69,14 @@ class _Simulation:
             self._sent.append(self._queue.popleft())
             self._later(now + self.run.asking.calls[self._sent[-1].index].reaches_s, "reaches", len(self._sent) - 1)
 
+    def _in_line(self, now: float) -> dict[tuple[int, int | None], Queued]:
+        """What a driver would say of the calls that wait for the cap."""
+        waiting = [start for start in self._queue if self._wanted.get((start.index, start.item)) is start]
+        self.run.unsent = {(start.index, start.item) for start in waiting}
+        return {
+            (start.index, start.item): Queued(now - self.run.started_at[start.index], "a permit") for start in waiting
+        }
+
     def _later(self, at: float, what: str, number: int) -> None:
         heappush(self._due, (at, (number * 7919) % 101, number, what))
 
@@ -73,7 +84,7 @@ class _Simulation:
         """The next event for the schedule, and its time; `None` where something happened out of its sight."""
         assert self._due, "nothing is under way, and the batch has not ended"
         if stop_at is not None and self._due[0][0] >= stop_at:
-            return Expired(), stop_at
+            return Expired(self._in_line(stop_at)), stop_at
         now, _, number, what = heappop(self._due)
         start = self._sent[number]
         asked = self.run.asking.calls[start.index]
@@ -106,7 +117,7 @@ def simulate(
             continue
         if isinstance(event, Expired):
             stop_at = None
-            event = Cancelled() if cancel else event
+            event = Cancelled(event.queued) if cancel else event
         commands = run.schedule.handle(event, now)
         run.log.append((event, now, commands))
         simulation.act(commands, now)

@@ -6,6 +6,7 @@ import pytest
 from tests.tools.building import call, plan_of, ref, refusal_of, schedule_of
 from tests.tools.playing import Play
 
+from headgate.tools.cut_short import Queued
 from headgate.tools.fan import MAX_ITEMS, Fan
 from headgate.tools.outcome import Answer, Failure, Outcome
 from headgate.tools.schedule import Ended, Expired, Start
@@ -139,6 +140,31 @@ def test_at_the_deadline_the_items_in_flight_end_and_those_answered_stay() -> No
     items = play.outcome("each").items
     assert items is not None
     assert [item.status for item in items] == ["ok", "timeout"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "code", "message"),
+    [
+        (0, "DEADLINE_EXCEEDED", "2 of 2 items did not end ok; each[0]: not sent: "),
+        (1, "TOOL_TIMEOUT", "1 of 2 items did not end ok; each[1]: not sent: "),
+    ],
+)
+def test_a_list_was_not_sent_only_if_none_of_its_items_was(answered: int, code: str, message: str) -> None:
+    play = Play(plan_of(each("a.get", [1, 2])))
+    for item in range(answered):
+        play.end(f"each[{item}]")
+    play.tell(Expired({(0, item): Queued(1, "a permit") for item in range(answered, 2)}))
+
+    assert play.became() == {"each": code}
+    assert play.message("each").startswith(message)
+
+
+def test_an_item_that_was_sent_says_what_became_of_the_call_before_one_that_was_not() -> None:
+    play = Play(plan_of(each("a.get", [1, 2])))
+    play.tell(Expired({(0, 0): Queued(1, "a permit")}))
+
+    assert play.became() == {"each": "TOOL_TIMEOUT"}
+    assert play.message("each") == "2 of 2 items did not end ok; each[1]: no answer before the batch's timeout"
 
 
 def test_at_the_deadline_no_further_item_of_a_write_starts() -> None:

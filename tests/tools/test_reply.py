@@ -138,6 +138,30 @@ def test_only_what_may_be_sent_again_is_called_retryable(code: ErrorCode, kind: 
     assert made.body["results"][0].get("retryable", False) is retryable
 
 
+@pytest.mark.parametrize(
+    ("kind", "key", "first", "retryable"),
+    [
+        ("put", None, Answer(1), False),
+        ("put", "k", Answer(1), True),
+        ("put", None, NO, True),
+        ("get", None, Answer(1), True),
+    ],
+    ids=["a write that one item made", "under a key", "a write that none made", "a read"],
+)
+def test_what_a_list_has_applied_in_part_may_not_be_sent_again_without_a_key(
+    kind: str, key: str | None, first: Answer | Failure, *, retryable: bool
+) -> None:
+    late = Failure("skipped", "DEADLINE_EXCEEDED", "not sent")
+    keyed = {} if key is None else {"idempotency_key": key}
+    items = (Outcome(first, 2, 1), Outcome(late, 2))
+    made = reply(
+        plan_of(call(f"a.{kind}", "each", for_each=[1, 2], x={"$item": "$"}) | keyed),
+        Outcome(late, 2, 1, items=items),
+    )
+
+    assert made.body["results"][0].get("retryable", False) is retryable
+
+
 def test_the_summary_names_the_first_failures_and_counts_the_rest() -> None:
     many = reply(reads(8), *[ended(NO)] * 7, None).body["summary"]
 

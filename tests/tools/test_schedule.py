@@ -4,6 +4,7 @@ import pytest
 from tests.tools.building import call, plan_of, ref, schedule_of
 from tests.tools.playing import Play
 
+from headgate.tools.cut_short import Queued
 from headgate.tools.outcome import Answer, ErrorCode, Failure, Outcome
 from headgate.tools.plan import Serialize
 from headgate.tools.schedule import Cancel, Cancelled, Ended, Expired, Start
@@ -195,6 +196,35 @@ def test_a_batch_that_is_over_ends_its_reads_and_lets_a_write_in_flight_end(
     assert play.end("w1", LOST) == []
     assert play.became()["w1"] == "OUTCOME_UNKNOWN"
     assert play.schedule.done
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "message"),
+    [
+        (
+            Expired({(1, None): Queued(3, "a permit")}),
+            "DEADLINE_EXCEEDED",
+            "not sent: at the batch's timeout it waited for a permit; send it again, with a longer timeout_s",
+        ),
+        (Cancelled({(1, None): Queued(3, "a permit")}), "CANCELLED", "cancelled before it started"),
+    ],
+)
+def test_a_read_that_has_not_gone_out_by_then_is_skipped_and_one_that_has_is_not_the_reason(
+    event: Expired | Cancelled, code: ErrorCode, message: str
+) -> None:
+    play = Play(plan_of(call("a.get", "sent"), call("a.get", "waits"), call("b.get", "needs", depends_on=["waits"])))
+
+    assert play.schedule.handle(event, 5) == [Cancel(0), Cancel(1)]
+    assert play.outcome("waits") == Outcome(Failure("skipped", code, message), 5, None, 3)
+    assert play.became()["needs"] == code
+
+
+def test_a_read_that_had_to_wait_was_under_way_from_when_it_went_out() -> None:
+    play = Play(plan_of(call("a.get", "r")))
+    play.tell(Expired({(0, None): Queued(2)}), now=5)
+
+    outcome = play.outcome("r")
+    assert (outcome.status, outcome.started_at, outcome.queued_s, outcome.duration_s) == ("timeout", 2, 2, 3)
 
 
 def test_what_comes_after_a_calls_end_changes_nothing() -> None:

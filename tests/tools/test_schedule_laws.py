@@ -11,7 +11,7 @@ from tests.tools.one_by_one import effective_order, must_wait, one_by_one
 from tests.tools.simulated import Run, planned, simulate
 from tests.tools.world import Asking, World, as_result, asking
 
-from headgate.tools.outcome import Answer
+from headgate.tools.outcome import Answer, Failure
 from headgate.tools.schedule import Cancel, Ended, Schedule, Start
 
 law = settings(max_examples=20_000 if DEEP else 300)
@@ -141,6 +141,24 @@ def test_what_ended_before_a_batch_was_cut_short_is_as_one_by_one(
     run = simulate(asking, planned(asking), capacity=capacity, stop_at=stop_at, cancel=how == "cancelled")
 
     assert_serial_where_not_cut_short(run)
+
+
+@law
+@given(asking(guessing=True), CAPACITY, st.integers(0, 20))
+def test_what_was_not_sent_by_the_deadline_is_skipped_and_a_read_that_was_sent_has_given_no_answer(
+    asking: Asking, capacity: int, stop_at: int
+) -> None:
+    run = simulate(asking, planned(asking), capacity=capacity, stop_at=stop_at)
+    for index, outcome in enumerate(run.schedule.outcomes):
+        assert outcome is not None
+        ended = [outcome] if outcome.items is None else outcome.items
+        for item, one in enumerate(ended):
+            key = (index, None if outcome.items is None else item)
+            code = one.result.code if isinstance(one.result, Failure) else "ok"
+            if asking.calls[index].kind == "read" and key in run.unsent:
+                assert (code, one.started_at) == ("DEADLINE_EXCEEDED", None)
+            elif index in run.started_at and asking.calls[index].kind == "read":
+                assert code != "DEADLINE_EXCEEDED"
 
 
 @law

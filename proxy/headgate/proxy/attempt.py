@@ -12,6 +12,7 @@ from headgate.tools.scope import Scope
 if TYPE_CHECKING:
     from headgate.proxy.client import Client, Clock
     from headgate.proxy.direct import Direct
+    from headgate.proxy.flights import Flight
 
 
 @dataclass(slots=True)
@@ -49,6 +50,12 @@ class Attempt:
     """When its clock started, on the event loop's time; `None` while it waits for its turn or a permit."""
     sent: bool = False
     """Whether the upstream may have seen any of it."""
+    tried: bool = False
+    """Whether the upstream may have seen an attempt of it that came to nothing."""
+    line: tuple[Capacity, ...] = ()
+    """The caps that it waits at, until all of them have room."""
+    follows: "Flight | None" = None
+    """What it waits for where an identical call was on its way already."""
     withdrawn: bool = False
     """Whether it must not go out any more, for whoever asked for it has been told that it never did."""
     principal: str = ""

@@ -29,11 +29,12 @@ class TooLateError(Exception):
 class Capacity:
     """A cap. `leave` it as often as it was entered."""
 
-    __slots__ = ("_lines", "_resuming", "askers", "free", "limit", "paused_until")
+    __slots__ = ("_lines", "_resuming", "askers", "free", "limit", "name", "paused_until")
 
-    def __init__(self, limit: int) -> None:
-        """`limit` permits, all free."""
+    def __init__(self, limit: int, name: str = "a permit") -> None:
+        """`limit` permits, all free; `name` is what those who wait here wait for, in words."""
         self.limit = limit
+        self.name = name
         self.free = limit
         self.paused_until: float | None = None
         """On the event loop's time, where nobody is let in for now."""

@@ -108,23 +108,26 @@ class Coalesced:
     async def _follow(self, key: Key, flight: Flight, attempt: Attempt) -> Result:
         loop = asyncio.get_running_loop()
         attempt.started_at = loop.time()
-        attempt.sent = attempt.coalesced = True
+        attempt.coalesced = True
         kept = self._flights.take(key, flight)
         if kept is not None:
             return kept
         waiting: asyncio.Future[Result | CallFailedError | None] = loop.create_future()
         flight.followers.append(waiting)
+        attempt.follows = flight
         try:
             answer = await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled() and waiting.result() is None:
                 self._leave(key, flight)
             raise
+        finally:
+            attempt.follows = None
         if isinstance(answer, CallFailedError):
             raise answer.copy()
         if answer is not None:
             return answer
-        attempt.started_at, attempt.sent, attempt.coalesced = None, False, False
+        attempt.started_at, attempt.coalesced = None, False
         flight.leader = attempt
         return await self._lead(key, flight, attempt)
 

@@ -15,6 +15,8 @@ from headgate.proxy.capacity import Capacity
 from headgate.proxy.client import Client
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.direct import Begin, Direct, begin_nothing, broken
+from headgate.proxy.queued import awaited, queued
+from headgate.tools.cut_short import Queued, not_sent
 from headgate.tools.filling import CheckArguments
 from headgate.tools.keys import item_key
 from headgate.tools.outcome import Answer, Failure, Outcome
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _STUMBLED = "headgate could not go on with this batch; its log says why"
 
+_READS = "a place among the reads of its batch that run at once"
+
 _Key = tuple[int, int | None]
 """A call's position and, where it runs once for each of a list, the item's."""
 
@@ -35,6 +39,7 @@ class Driver:
     """One batch under way, or over: it is kept for as long as its results are."""
 
     __slots__ = (
+        "_attempts",
         "_broken_off",
         "_deadline",
         "_ends_at",
@@ -42,7 +47,6 @@ class Driver:
         "_groups",
         "_loop",
         "_path",
-        "_queued",
         "_reads",
         "_schedule",
         "_under_way",
@@ -69,14 +73,14 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule(plan, check_arguments)
         self._path = path
-        self._reads = Capacity(read_concurrency) if _may_have_more(plan, read_concurrency) else None
+        self._reads = Capacity(read_concurrency, _READS) if _may_have_more(plan, read_concurrency) else None
         """Where no cap is needed there is none: every read would pay for it."""
         groups = plan.batch.groups
-        self._groups = {label: Capacity(group.concurrency) for label, group in groups.items()} if groups else {}
+        self._groups = {it: _cap_of(it, group.concurrency) for it, group in groups.items()} if groups else {}
         self._under_way: dict[_Key, asyncio.Task[None] | Direct] = {}
         """What each call that has not ended can be cancelled by."""
-        self._queued: dict[_Key, Attempt] = {}
-        """The writes under way, until the batch is over."""
+        self._attempts: dict[_Key, Attempt] = {}
+        """Those under way that are tasks, until the batch is over."""
         self._waiting: dict[Callable[[], None], asyncio.TimerHandle | None] = {}
         """Who is told of the end, and what tells them before it."""
         self._deadline: asyncio.TimerHandle | None = None
@@ -138,17 +142,28 @@ class Driver:
 
     def cancel(self) -> None:
         """Start nothing more and end the reads in flight; a write in flight goes on to its end."""
-        self._handle(Cancelled(), self._loop.time())
+        now = self._loop.time()
+        self._handle(Cancelled(self._in_line(now)), now)
 
     def _expire(self) -> None:
-        self._handle(Expired(), self._loop.time())
+        now = self._loop.time()
+        self._handle(Expired(self._in_line(now)), now)
+
+    def _in_line(self, now: float) -> dict[_Key, Queued]:
+        """Which of the reads under way had to wait, in the moment that all of them end."""
+        attempts = dict(self._attempts)
+        for key, under_way in [*self._under_way.items()]:
+            if isinstance(under_way, Direct):
+                under_way.cancel()  # it knows only then whether any of it has been sent
+                attempts[key] = under_way.attempt
+        return {key: queued(attempt, now) for key, attempt in attempts.items()}
 
     def _handle(self, event: Event, now: float) -> None:
         if self.done:
             return
         try:
             self._act(self._schedule.handle(event, now))
-            if self._schedule.over is not None and self._queued:
+            if self._schedule.over is not None and self._attempts:
                 self._call_off(self._schedule.over)
             self._note_progress()
         except Exception:
@@ -158,7 +173,8 @@ class Driver:
 
     def _break_off(self, now: float) -> None:
         """Give up on a batch that headgate has stumbled over. Writes that have gone out go on to their end."""
-        unsent = {key: attempt for key, attempt in self._queued.items() if not attempt.sent}
+        writes = {key: attempt for key, attempt in self._attempts.items() if attempt.tool.kind == "write"}
+        unsent = {key: attempt for key, attempt in writes.items() if not attempt.sent}
         for attempt in unsent.values():
             attempt.withdrawn = True
         for key, under_way in [*self._under_way.items()]:
@@ -173,13 +189,15 @@ class Driver:
 
     def _call_off(self, why: Failure) -> None:
         """End the writes that still wait for their turn or a permit. The schedule takes them for sent."""
-        queued, self._queued = self._queued, {}
-        for (index, item), attempt in queued.items():
+        attempts, self._attempts = self._attempts, {}
+        for (index, item), attempt in attempts.items():
             if not attempt.sent and self._schedule.in_flight(index):
                 attempt.withdrawn = True  # whatever carries it may be about to begin, and not hear of the end before
                 self._under_way[index, item].cancel()
                 now = self._loop.time()
-                self._act(self._schedule.handle(Ended(index, Outcome(why, now), item), now))
+                told = why if (waits_for := awaited(attempt)) is None else not_sent(why, waits_for)
+                outcome = Outcome(told, now, queued_s=now - attempt.asked_at)
+                self._act(self._schedule.handle(Ended(index, outcome, item), now))
 
     def _act(self, commands: list[Command]) -> None:
         for command in commands:
@@ -190,6 +208,7 @@ class Driver:
                     under_way = self._under_way.get((index, item))
                     if under_way is not None:  # the answer to a guess may be in, and wait to be judged
                         under_way.cancel()
+                    self._attempts.pop((index, item), None)
 
     def _start(self, key: _Key, attempt: Attempt) -> None:
         """Have a call go out at once if nothing is in its way; else a task sees to it."""
@@ -198,8 +217,7 @@ class Driver:
             if self.begin(direct):
                 self._under_way[key] = direct
                 return
-        else:
-            self._queued[key] = attempt
+        self._attempts[key] = attempt
         self._under_way[key] = self._group.create_task(self._send(key, attempt))
 
     def _told(self, key: _Key, direct: Direct) -> None:
@@ -209,6 +227,7 @@ class Driver:
         attempt = direct.attempt
         if direct.state == "unsettled":
             attempt.first = direct
+            self._attempts[key] = attempt
             task = self._under_way[key] = self._group.create_task(self._send(key, attempt))
             task.add_done_callback(direct.leave)
             return
@@ -251,7 +270,7 @@ class Driver:
 
     async def _send(self, key: _Key, attempt: Attempt) -> None:
         result = await self._result_of(attempt)
-        self._queued.pop(key, None)
+        self._attempts.pop(key, None)
         self._end(key, attempt, result)
 
     def _end(self, key: _Key, attempt: Attempt, result: Answer | Failure) -> None:
@@ -309,6 +328,10 @@ def _may_have_more(plan: Plan, calls: int) -> bool:
         if step.asked is not None and step.asked.each is not None:
             return True
     return False
+
+
+def _cap_of(group: str, concurrency: int) -> Capacity:
+    return Capacity(concurrency, f'a place in its parallel_group "{group}"')
 
 
 def _release(waiter: asyncio.Future[None]) -> None:

@@ -21,6 +21,7 @@ LONGEST_PAUSE_S = 60.0
 """An upstream that asks for more patience gets that much, and may ask again."""
 _LIFTED = 1 << 30
 """Permits of a cap that is none any more, and that calls may still wait for."""
+_OF_A_TOOL = "a place among the calls of its tool that run at once"
 
 
 class Limits:
@@ -48,7 +49,7 @@ class Limits:
         self.retries = Retries(chance)
         self.durations = Durations()
         self._name = name
-        self._upstream = Capacity(rules.concurrency)
+        self._upstream = Capacity(rules.concurrency, f'a place among the calls that upstream "{name}" takes at once')
         self._pace = Pace.of(rules.rate)
         self._tools: dict[str, tuple[tuple[Capacity, ...], tuple[Pace, ...]]] = {}
         self._waiting = 0
@@ -116,9 +117,11 @@ class Limits:
             raise self._too_late(wait_s)
         self._line_up(asker, paces, now)
         try:
-            await enter((*needs, paces[0].lane) if paces else needs, asker, paused_by)
+            attempt.line = (*needs, paces[0].lane) if paces else needs
+            await enter(attempt.line, asker, paused_by)
             attempt.held = needs
             if paces:
+                attempt.line = (paces[0].lane,)
                 await keep_pace(paces, asker, begin_by, lambda: self.of(attempt.tool) is needed)
             return self.of(attempt.tool) is needed
         except TooLateError as late:
@@ -128,6 +131,7 @@ class Limits:
             self.leave(attempt)
             raise
         finally:
+            attempt.line = ()
             self._step_out(asker, paces)
 
     @staticmethod
@@ -195,4 +199,4 @@ def _resized(caps: tuple[Capacity, ...], limit: int | None) -> tuple[Capacity, .
     """The cap of a tool in place of `caps`; whoever waits for one that is lifted is let in."""
     for cap in caps:
         cap.resize(_LIFTED if limit is None else limit)
-    return () if limit is None else caps or (Capacity(limit),)
+    return () if limit is None else caps or (Capacity(limit, _OF_A_TOOL),)

@@ -21,7 +21,7 @@ class Pace:
     rate: Rate | None
     """`None` once it has been lifted."""
     limiter: "AsyncLimiter"
-    lane: Capacity = field(default_factory=lambda: Capacity(1))
+    lane: Capacity = field(default_factory=lambda: Capacity(1, "a token of a rate limit"))
     _full_at: float = 0.0
     """When the bucket will be full of tokens again."""
     _waiting: dict[Hashable, int] = field(default_factory=dict[Hashable, int])

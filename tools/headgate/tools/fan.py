@@ -53,16 +53,22 @@ class Fan:
         self.skip_rest(Failure("skipped", "CHAIN_HALTED", f"not sent: item {item} did not end ok"), outcome.ended_at)
         return range(0)
 
-    def skip_rest(self, why: Failure, now: float) -> list[int]:
-        """End whatever has not ended; the items that this was so for."""
-        rest = [item for item, outcome in enumerate(self.outcomes) if outcome is None]
-        for item in rest:
+    @property
+    def unfinished(self) -> list[int]:
+        """The items that have not ended."""
+        return [item for item, outcome in enumerate(self.outcomes) if outcome is None]
+
+    def skip_rest(self, why: Failure, now: float) -> None:
+        """End whatever has not ended."""
+        for item in self.unfinished:
             self.outcomes[item] = Outcome(why, now)
         self._left = 0
-        return rest
 
     def outcome(self, call_id: str, now: float) -> Outcome:
-        """What became of the call as a whole: ok where every item is, else the first failure in the list's order."""
+        """What became of the call as a whole: ok where every item is, else the first failure in the list's order.
+
+        What was not sent comes last: it is told of a call only if that is so for all that did not end ok.
+        """
         ended = [outcome for outcome in self.outcomes if outcome is not None]
         started = [outcome.started_at for outcome in ended if outcome.started_at is not None]
         return Outcome(
@@ -86,6 +92,8 @@ class Fan:
         if not failures:
             blocks = tuple(block for answer in answers for block in answer.blocks)
             return Answer([answer.data for answer in answers], blocks)
-        item, first = failures[0]
-        many = f"{len(failures)} of {len(self.outcomes)} items did not end ok; "
-        return Failure(first.status, first.code, f"{many}{call_id}[{item}]: {first.message}")
+        item, first = min(failures, key=lambda failed: failed[1].status == "skipped")
+        words = f"{len(failures)} of {len(self.outcomes)} items did not end ok; {call_id}[{item}]: {first.message}"
+        if answers and first.code == "DEADLINE_EXCEEDED" and not self._in_turn:
+            return Failure("timeout", "TOOL_TIMEOUT", words)  # a part of it was sent
+        return Failure(first.status, first.code, words)

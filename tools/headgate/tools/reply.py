@@ -161,7 +161,7 @@ def _envelope(step: Step, outcome: Outcome | None, blocks: list[dict[str, Any]])
 def _of_failure(step: Step, outcome: Outcome, failure: Failure) -> dict[str, Any]:
     """What an envelope says of a call that did not end ok."""
     told: dict[str, Any] = {"error_code": failure.code, "error": failure.message}
-    if is_retryable(failure, step):
+    if is_retryable(failure, step, outcome):
         told["retryable"] = True
     if failure.retry_after_s is not None:
         told["retry_after_s"] = round(failure.retry_after_s, 3)
@@ -187,10 +187,12 @@ def _items_of(step: Step, items: Sequence[Outcome]) -> dict[str, Any]:
     return {"count": len(items), "failed": failed} if failed else {"count": len(items)}
 
 
-def is_retryable(failure: Failure, step: Step) -> bool:
+def is_retryable(failure: Failure, step: Step, outcome: Outcome) -> bool:
     """Whether the same call, sent again, may succeed without being applied twice."""
-    if step.gathers and step.kind == "write":
+    if step.kind == "write" and step.gathers:
         return False  # a write in it may have been applied, whatever failed
+    if step.kind == "write" and step.call.idempotency_key is None and any(item.ok for item in outcome.items or ()):
+        return False  # what was applied would be applied again
     return failure.code in RETRYABLE or (failure.code == "UPSTREAM_ERROR" and step.kind == "read")
 
 

@@ -21,11 +21,12 @@ Nor are retries or a call's own timeout: they belong to the way a call goes out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heappop, heappush
 from typing import Any
 
+from headgate.tools.cut_short import CANCELLED, EXPIRED, Queued, cut_short
 from headgate.tools.fan import Fan
 from headgate.tools.filling import CheckArguments, arguments_of
 from headgate.tools.gather import gathered
@@ -45,14 +46,22 @@ class Ended:
     """Which item of its list, where it runs once for each."""
 
 
+InLine = Mapping[tuple[int, int | None], Queued]
+"""Which of the calls that were told to start had to wait, by their index and item."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expired:
     """Event: the batch's deadline has passed."""
+
+    queued: InLine = field(default_factory=dict[tuple[int, int | None], Queued])
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     """Event: whoever asked for the batch has gone or has called it off."""
+
+    queued: InLine = field(default_factory=dict[tuple[int, int | None], Queued])
 
 
 Event = Ended | Expired | Cancelled
@@ -84,10 +93,7 @@ class _State(Enum):
     ENDED = "ended"
 
 
-_NOT_STARTED = {
-    "CANCELLED": "cancelled before it started",
-    "DEADLINE_EXCEEDED": "the batch's timeout passed before it started",
-}
+_NOBODY: InLine = {}
 
 
 class Schedule:
@@ -106,7 +112,7 @@ class Schedule:
         "_over",
         "_plan",
         "_ready",
-        "_sent_at",
+        "_started_at",
         "_state",
         "_stopped_by",
         "_turn",
@@ -122,7 +128,7 @@ class Schedule:
         self._check_arguments = check_arguments
         self._state = [_State.WAITING] * count
         self._outcomes: list[Outcome | None] = [None] * count
-        self._sent_at: list[float | None] = [None] * count
+        self._started_at: list[float | None] = [None] * count
         self._missing = [0] * count
         self._dependents: dict[int, list[int]] = {}
         self._data: dict[str, Any] = {}
@@ -187,10 +193,10 @@ class Schedule:
                 if self._state[index] is not _State.IN_FLIGHT:
                     return []
                 return self._answered(index, outcome) if item is None else self._item_ended(index, item, outcome)
-            case Expired():
-                return self._stop(Failure("skipped", "DEADLINE_EXCEEDED", _NOT_STARTED["DEADLINE_EXCEEDED"]), now)
-            case Cancelled():
-                return self._stop(Failure("skipped", "CANCELLED", _NOT_STARTED["CANCELLED"]), now)
+            case Expired(queued):
+                return self._stop(EXPIRED, now, queued)
+            case Cancelled(queued):
+                return self._stop(CANCELLED, now, queued)
 
     def _answered(self, index: int, outcome: Outcome) -> list[Command]:
         """End a call, unless it has guessed and it is not known yet whether rightly."""
@@ -246,7 +252,7 @@ class Schedule:
     def _launch(self, index: int, arguments: Sequence[Mapping[str, Any]], now: float) -> Sequence[Command]:
         step = self._plan.steps[index]
         self._state[index] = _State.IN_FLIGHT
-        self._sent_at[index] = now
+        self._started_at[index] = now
         if step.asked is None or step.asked.each is None:
             return (Start(index, arguments[0]),)
         fan = self._fans[index] = Fan(arguments, in_turn=step.kind == "write")
@@ -345,7 +351,7 @@ class Schedule:
                 parts[self._plan.steps[part].call.id.partition(".")[2]] = outcome
         self._end(index, gathered(parts, now))
 
-    def _stop(self, why: Failure, now: float) -> list[Command]:
+    def _stop(self, why: Failure, now: float, queued: InLine = _NOBODY) -> list[Command]:
         """Start nothing more and end the reads in flight. A write in flight goes on: its outcome must be known."""
         self._over = self._over or why
         commands: list[Command] = []
@@ -354,17 +360,19 @@ class Schedule:
             if self._state[index] is _State.WAITING and not step.gathers:
                 self._end(index, Outcome(self._over, now))
             elif self._state[index] is _State.IN_FLIGHT and step.kind == "read":
-                commands += self._cut_short(index, _cut_short(why), now)
+                commands += self._cut_short(index, why, now, queued)
         return commands
 
-    def _cut_short(self, index: int, why: Failure, now: float) -> list[Command]:
+    def _cut_short(self, index: int, why: Failure, now: float, queued: InLine) -> list[Command]:
         """End a read in flight, and those of its items that have not ended."""
-        sent_at = self._sent_at[index]
+        started_at = self._started_at[index]
         fan = self._fans.get(index)
         if fan is None:
-            self._end(index, Outcome(why, now, sent_at))
+            self._end(index, cut_short(why, now, started_at, queued.get((index, None))))
             return [Cancel(index)]
-        unfinished = fan.skip_rest(why, now)
+        unfinished = fan.unfinished
+        for item in unfinished:
+            fan.end(item, cut_short(why, now, started_at, queued.get((index, item))))
         self._end(index, fan.outcome(self._plan.steps[index].call.id, now))
         return [Cancel(index, item) for item in unfinished]
 
@@ -372,10 +380,3 @@ class Schedule:
 def _is_invalid(step: Step) -> bool:
     """Whether this is a write that the request itself is wrong about, rather than its upstream being away."""
     return step.kind == "write" and step.fault is not None and step.fault.code != "UPSTREAM_UNAVAILABLE"
-
-
-def _cut_short(why: Failure) -> Failure:
-    """The end of a read in flight when the batch stops."""
-    if why.code == "DEADLINE_EXCEEDED":
-        return Failure("timeout", "TOOL_TIMEOUT", "no answer before the batch's timeout")
-    return Failure("skipped", "CANCELLED", why.message.replace("before it started", "while it ran"))
