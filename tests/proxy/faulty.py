@@ -41,6 +41,8 @@ class Faulty:
         """What came in of notifications and answers to our own requests."""
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.page: str | None = None
+        """A path at which there is a page for people."""
         self.hang_courtesies = False
         self.modern = False
         """Whether it speaks the era without sessions."""
@@ -61,6 +63,9 @@ class Faulty:
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 self.paths.append(lines[0].split()[1])
+                if self.paths[-1] == self.page:
+                    await reply(writer, OK, b"<html>back soon</html>", "text/html")
+                    continue
                 await self.answer(lines[0].split()[0], headers, json.loads(body) if body else {}, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
@@ -159,6 +164,8 @@ class Faulty:
 async def forgotten(writer: asyncio.StreamWriter, status: str) -> None:
     if status == "404":
         await reply(writer, "404 Not Found", b"gone", "text/plain")
+    elif status == "400 in words":
+        await reply(writer, "400 Bad Request", b"Bad Request: No valid session ID provided", "text/plain")
     else:
         error = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
         body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()

@@ -26,6 +26,12 @@ def test_what_says_nothing_is_no_event_and_one_that_is_not_ended_is_not_yet_one(
     assert cut(b"id: 1\ndata:\n\n") == [Event("message", b"", "1")]
 
 
+def test_a_mark_of_byte_order_is_no_part_of_a_stream_and_a_name_that_is_empty_is_none() -> None:
+    stream = b"\xef\xbb\xbfdata: x\n\nevent:\ndata: y\n\n"
+    assert cut(stream[:1], stream[1:]) == [Event("message", b"x"), Event("message", b"y")]
+    assert cut(b"\xef\xbb\xbf\ndata: x\n\n") == [Event("message", b"x")]
+
+
 @pytest.mark.parametrize("line", [b"id: \xc3\xbc", b"id: " + b"x" * 2_000, b"id: a\0b", b"retry: soon", b"retry: -1"])
 def test_what_could_not_be_sent_back_or_waited_for_is_not_noted(line: bytes) -> None:
     assert cut(line + b"\ndata: x\n\n", limit=5_000) == [Event("message", b"x")]

@@ -1,6 +1,7 @@
 """Servers over HTTP: what goes wrong with one call stays with it, and what is lost comes back by itself."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncGenerator, Generator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from tests.proxy.faulty import faulty_server
+from tests.proxy.faulty import faulty_server, reply
 from tests.proxy.loops import on_each_loop
 from tests.proxy.misbehaving import SECRET
 from tests.proxy.parts import all_at_once, attempt, tool
@@ -180,7 +181,7 @@ def calling(name: str, kind: ToolClass = "read", **arguments: object) -> Any:
     return made
 
 
-@pytest.mark.parametrize("forgotten", ["404", "400"])
+@pytest.mark.parametrize("forgotten", ["404", "400", "400 in words"])
 async def test_calls_over_a_forgotten_session_go_on_over_a_new_one_and_none_runs_twice(forgotten: str) -> None:
     async with faulty_server() as server, owned(HttpTarget(server.url)) as upstream:
         assert await upstream.call(calling("ok")) == {"content": []}
@@ -190,6 +191,20 @@ async def test_calls_over_a_forgotten_session_go_on_over_a_new_one_and_none_runs
         assert answers == [{"content": []}] * 5
         assert server.sessions == 2
         assert server.arrived == ["ok"] * 6
+
+
+async def test_a_tools_own_error_that_speaks_of_a_session_id_ends_no_session() -> None:
+    async def refuse(identity: object, writer: asyncio.StreamWriter) -> None:
+        error = {"code": -32602, "message": "no browser has this session ID"}
+        said = {"jsonrpc": "2.0", "id": identity, "error": error}
+        await reply(writer, "400 Bad Request", json.dumps(said).encode())
+
+    async with faulty_server() as server, opened(HttpTarget(server.url)) as connection:
+        server.raw["look"] = refuse
+        sibling, failure = await all_at_once(connection.call_tool("slow", {}), _failure(connection, "look"))
+        assert sibling == await connection.call_tool("ok", {}) == {"content": []}
+        assert (str(failure), failure.sent) == ("no browser has this session ID", False)
+        assert server.sessions == 1
 
 
 async def test_what_an_upstream_still_does_when_its_session_is_gone_is_unknown() -> None:

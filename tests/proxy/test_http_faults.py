@@ -196,6 +196,12 @@ async def test_an_answer_longer_than_it_says_is_cut_there_and_the_rest_is_nobody
     assert str(failure) == "its answer is not valid JSON"
 
 
+@pytest.mark.parametrize("before", [b"\r\n\t ", b"\xef\xbb\xbf"])
+async def test_what_some_programs_write_before_an_answer_is_passed_over(before: bytes) -> None:
+    async with opened(odd=sized(before + ANSWER % b"")) as (_, connection):
+        assert await connection.call_tool("odd", {}) == NOTHING
+
+
 async def test_of_keys_that_come_twice_the_last_one_counts() -> None:
     twice = b'{"jsonrpc": "2.0", "id": 1, "id": ID, "result": {"content": [1]}, "result": {"content": []}}'
     async with opened(odd=sized(twice)) as (_, connection):

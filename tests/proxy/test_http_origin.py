@@ -93,7 +93,7 @@ async def test_a_redirect_to_another_origin_is_refused_and_nothing_of_the_call_g
         async with http_opener(HttpTarget(server.url, HEADERS), 4)(Opening("far", lambda: None)) as connection:
             sibling, failure = await all_at_once(connection.call_tool("slow", {}), failure_of(connection, "away"))
     assert sibling == {"content": []}
-    assert not failure.sent
+    assert failure.sent is status.startswith("303")  # which says that it was done, and where the result is
     scheme = "https" if where.startswith("https") else "http"
     assert str(failure) == (
         f"the upstream redirects to {scheme}://127.0.0.1 (HTTP {status[:3]}), which is not followed"
@@ -131,6 +131,17 @@ def once(first: Raw, answers: dict[str, Raw]) -> Raw:
         await reply(writer, "200 OK", f'{{"jsonrpc": "2.0", "id": {identity}, "result": {{"content": []}}}}'.encode())
 
     return write
+
+
+async def test_a_redirect_to_a_page_is_not_kept_to() -> None:
+    async with faulty_server() as server:
+        server.modern = True
+        server.raw["down"] = redirect("307 Temporary", "/maintenance")
+        async with http_opener(HttpTarget(server.url, HEADERS), 4)(Opening("far", lambda: None)) as connection:
+            server.page = "/maintenance"
+            assert str(await failure_of(connection, "down")) == "its answer is not JSON (text/html)"
+            assert await connection.call_tool("ok", {}) == {"content": []}
+            assert server.paths[-2:] == ["/maintenance", "/mcp"]
 
 
 async def test_a_redirect_that_changes_the_method_is_not_followed_even_at_home() -> None:

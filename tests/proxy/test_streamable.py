@@ -11,7 +11,9 @@ import pytest
 from tests.proxy.faulty import Faulty, Raw, faulty_server, reply
 
 from headgate.proxy.connection import CallFailedError, Connection, Opening
+from headgate.proxy.event_stream import Event
 from headgate.proxy.http import http_opener
+from headgate.proxy.http_stream import Place
 from headgate.proxy.target import HttpTarget
 
 NOTHING: dict[str, Any] = {"content": []}
@@ -102,6 +104,19 @@ async def test_a_stream_is_taken_up_so_often_and_no_oftener() -> None:
         with pytest.raises(CallFailedError, match="ended without an answer"):
             await connection.call_tool("ask", {})
         assert server.resumed_after == ["e-1"] * 3
+
+
+def test_a_stream_in_which_nothing_is_said_for_weeks_is_opened_again_and_again() -> None:
+    place = Place()
+    waits = [place.wait_s() for _ in range(5_000)]
+    assert waits[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert waits[-1] == 60
+
+
+def test_an_upstream_that_wants_to_be_asked_again_at_once_is_given_a_moment() -> None:
+    place = Place()
+    place.note(Event("message", b"", retry_s=0.0))
+    assert place.wait_s() == 0.01
 
 
 async def test_what_an_upstream_asks_during_a_call_is_answered_beside_it() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headgate.proxy.messages import BYTE_ORDER_MARK
 from headgate.proxy.output import DRAINED, EDGE, TooLong
 
 _ID = re.compile(rb"[\x20-\x7e]{0,1024}")
@@ -44,6 +45,8 @@ class EventCutter:
         """Bytes of the event under way, of whatever is said beside its data those that are held."""
         self._line: list[bytes] = []
         self._after_cr = False
+        self._first = True
+        """Whether the stream is still in its first line, which a mark of byte order may begin."""
         self._data: list[bytes] = []
         self._head = self._tail = b""
         """The edges of the event under way, once it is too large to be kept."""
@@ -94,6 +97,8 @@ class EventCutter:
     def _end_of_line(self) -> None:
         line = b"".join(self._line)
         self._line.clear()
+        if self._first:
+            line, self._first = line.removeprefix(BYTE_ORDER_MARK), False
         if not self._head:
             self._field(line)
 
@@ -106,7 +111,7 @@ class EventCutter:
                 self._data.append(value)
                 return
             case b"event":
-                self._name = value.decode(errors="replace")
+                self._name = value.decode(errors="replace") or "message"
             case b"id" if _ID.fullmatch(value):
                 self._identity = value.decode()
             case b"retry" if value.isdigit() and len(value) < 10:

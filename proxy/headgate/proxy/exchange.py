@@ -1,5 +1,6 @@
 """One request over HTTP: a POST, and the answer to it, be it the body or an event among others."""
 
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -17,8 +18,8 @@ from headgate.proxy.messages import encoded, error_of, heard
 from headgate.tools.result import presentable
 
 _MAX_KIND = 40
-_NO_SESSION = "session id"
-"""What an error says in the words of servers that answer 400 where the protocol has 404: no valid session ID."""
+_NO_SESSION = re.compile(rb"session[ _-]?id|session not found", re.IGNORECASE)
+"""What servers say that answer 400 where the protocol has 404, be it in JSON or not: no valid session ID provided."""
 
 
 class Exchanges:
@@ -57,7 +58,7 @@ class Exchanges:
         try:
             async with self._session.answered("POST", headers, encoded(message)) as response:
                 if not response.is_success:
-                    raise await self._refusal(response)
+                    raise await self._refusal(response, identity)
                 if message["method"] == "initialize":
                     self._session.identity = response.headers.get(SESSION_HEADER)
                 answer = await self._answer_in(response, identity, place)
@@ -86,17 +87,17 @@ class Exchanges:
             words = "it took the request but gives no answer"
         raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
 
-    async def _refusal(self, response: httpx.Response) -> CallFailedError | MCPError:
+    async def _refusal(self, response: httpx.Response, identity: RequestId) -> CallFailedError | MCPError:
         """What an answer without success says: an error in its body, or else what its status stands for."""
         in_session = SESSION_HEADER in response.request.headers
         if in_session and response.status_code == HTTPStatus.NOT_FOUND:
             return self._lost()
         body = await drained(response)
-        if response.status_code not in BY_STATUS:
-            message = heard(body)
-            if message is not None and "jsonrpc" in message and isinstance(message.get("error"), dict):
-                error = error_of(message["error"])
-                if in_session and response.status_code == HTTPStatus.BAD_REQUEST and _NO_SESSION in str(error).lower():
-                    return self._lost()
-                return error
+        message = heard(body) or {}
+        # An error under the request's own id is of its tool, whatever it speaks of.
+        to_this = message.get("id") is not None and answers(message, identity)
+        if in_session and not to_this and response.status_code == HTTPStatus.BAD_REQUEST and _NO_SESSION.search(body):
+            return self._lost()
+        if response.status_code not in BY_STATUS and "jsonrpc" in message and isinstance(message.get("error"), dict):
+            return error_of(message["error"])
         return failed_status(response)

@@ -90,7 +90,8 @@ def redirected(response: httpx.Response) -> httpx.URL | None:
         return there
     where = presentable(f"{there.scheme}://{there.host}")
     words = f"the upstream redirects to {where} (HTTP {response.status_code}), which is not followed"
-    raise CallFailedError("UPSTREAM_ERROR", words, sent=False)
+    # "See other" is said of what has been done: there is its result.
+    raise CallFailedError("UPSTREAM_ERROR", words, sent=response.status_code == HTTPStatus.SEE_OTHER)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -33,7 +33,7 @@ class HttpSession:
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         """Requests go to `url` over `client`."""
         self._client = client
-        self.url = httpx.URL(url)
+        self._configured = self.url = httpx.URL(url)
         self.version: str | None = None
         """The protocol version of the handshake era, once agreed upon."""
         self.identity: str | None = None
@@ -51,17 +51,24 @@ class HttpSession:
     async def answered(
         self, verb: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> AsyncGenerator[httpx.Response]:
-        """The upstream's response, not yet read. Redirects within its origin are followed, and kept to."""
+        """The upstream's response, not yet read.
+
+        Redirects within its origin are followed, and kept to for as long as they lead to something that speaks MCP: a
+        page that says that all is down for now is not to be asked for ever.
+        """
         extensions = watched()
+        url = self.url
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._client.stream(
-                verb, self.url, content=content, headers=dict(headers), extensions=extensions
+                verb, url, content=content, headers=dict(headers), extensions=extensions
             ) as response:
                 moved = redirected(response)
                 if moved is None:
+                    speaks = response.is_success and media_type(response) in (JSON, EVENTS, "")
+                    self.url = url if speaks else self._configured
                     yield response
                     return
-            self.url = moved
+            url = moved
         raise CallFailedError("UPSTREAM_ERROR", "the upstream redirects without end", sent=False)
 
     def headers(self, message: Mapping[str, Any] | None = None) -> dict[str, str]:

@@ -22,8 +22,10 @@ from headgate.proxy.rpc import MAX_NODES
 
 _MAX_RESUMED = 3
 """How often in a row a broken stream is opened again without an event in between."""
-_RESUME_AFTER_S, _LONGEST_S = 1.0, 60.0
-"""How long to wait before a stream is opened again, at first or by the upstream's wish, and at most."""
+_RESUME_AFTER_S, _SHORTEST_S, _LONGEST_S = 1.0, 0.01, 60.0
+"""How long to wait before a stream is opened again, at first, and by the upstream's wish at least and at most."""
+_DOUBLED = 6
+"""How often the wait is doubled. A stream in which nothing is ever said may fail thousands of times."""
 _LAST_EVENT_S = 0.01
 """How long the end of a stream may come after the answer in it."""
 _LONG = 256 * 1024
@@ -54,9 +56,9 @@ class Place:
 
     def wait_s(self) -> float:
         """How long to wait before the stream is opened again."""
-        wait_s = _RESUME_AFTER_S * 2**self.failures if self._asked_s is None else self._asked_s
+        wait_s = min(_RESUME_AFTER_S * 2 ** min(self.failures, _DOUBLED), _LONGEST_S)
         self.failures += 1
-        return min(wait_s, _LONGEST_S)
+        return wait_s if self._asked_s is None else min(max(self._asked_s, _SHORTEST_S), _LONGEST_S)
 
 
 class Streams:

@@ -11,6 +11,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 from pydantic_core import from_json
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some programs begin a text with. It is no part of it."""
 _HALF = re.compile(rb"(?<!\\)(\\+)u[dD][89a-fA-F][0-9a-fA-F]{2}(?:(?<=[89abAB]..)(\\u[dD][c-fC-F][0-9a-fA-F]{2}))?")
 """What stands for half of a character, the other half with it where it follows; behind however many backslashes."""
 _DIGITS = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else ord(" ") for byte in range(256))
@@ -41,13 +43,13 @@ def decoded(message: bytes) -> dict[str, Any] | None:
 
 def heard(message: bytes) -> dict[str, Any] | None:
     """The object that a message of an upstream's holds, as `parsed` reads it; `None` as with `decoded`."""
-    return _object_in(message, parsed)
+    return _object_in(message.removeprefix(BYTE_ORDER_MARK), parsed)
 
 
 def _object_in(message: bytes, parse: Callable[[bytes], Any]) -> dict[str, Any] | None:
     try:
         # What cannot be an object is not worth an exception: a flood of it would cost twenty times as much.
-        fields = parse(message) if message.lstrip(b" \t\r").startswith(b"{") else None
+        fields = parse(message) if message.lstrip(b" \t\r\n").startswith(b"{") else None
     except orjson.JSONDecodeError:
         return None
     return cast("dict[str, Any]", fields) if isinstance(fields, dict) else None

@@ -129,6 +129,12 @@ async def test_a_write_is_sent_on_where_the_redirect_says_that_it_was_not_made(s
     ]
 
 
+async def test_a_write_that_is_sent_on_without_end_was_never_made() -> None:
+    async with served() as (there, client):
+        there.answers["/v1/a"] = redirect("/v1/a", 307)
+        assert not (await failure(client, POST)).sent
+
+
 async def test_the_result_of_a_write_is_read_where_the_redirect_says_that_it_is() -> None:
     async with served() as (there, client):
         there.answers["/v1/a"] = redirect("/v1/b", 303)

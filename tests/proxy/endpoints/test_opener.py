@@ -183,6 +183,18 @@ async def test_a_request_that_came_too_early_was_not_executed() -> None:
     assert (failed.code, failed.sent, failed.transient) == ("UPSTREAM_ERROR", False, True)
 
 
+@pytest.mark.parametrize("status", ["401 No", "404 Not Found", "425 Too Early", "429 Too Many Requests", "503 No"])
+async def test_a_write_that_was_made_is_never_said_not_to_be_whatever_its_result_says(status: str) -> None:
+    async with weather() as (served, connection):
+        served.answers["/v1/reports"] = response(b"", "303 See Other", location="/v1/reports/7")
+        served.answers["/v1/reports/7"] = response(b"{}", status)
+        failed = await failure(connection, "report", {})
+
+    assert failed.failure("write").code == "OUTCOME_UNKNOWN"
+    assert str(failed) == f"the upstream said where the result is, but answered there with HTTP {status[:3]}"
+    assert [asked.method for asked in served.asked] == ["POST", "GET"]
+
+
 @pytest.mark.parametrize(
     ("status", "transient"), [("500 No", True), ("503 No", True), ("408 No", True), ("501 No", False)]
 )

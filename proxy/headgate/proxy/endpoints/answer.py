@@ -11,7 +11,7 @@ import orjson
 
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.endpoints.endpoint import Endpoint
-from headgate.proxy.messages import parsed
+from headgate.proxy.messages import BYTE_ORDER_MARK, parsed
 from headgate.proxy.redact import redacted
 from headgate.tools.result import MAX_ERROR_TEXT, presentable
 from headgate.tools.retry_after import retry_after_s
@@ -22,8 +22,6 @@ _TEXT = re.compile(
 )
 _HTML = re.compile(r"text/html|application/xhtml\+xml")
 _CHARSET = re.compile(r'charset="?([\w.:-]+)', re.IGNORECASE)
-_MARK = b"\xef\xbb\xbf"
-"""Of byte order, where some programs begin a file with one."""
 _PRIVATE = frozenset(("set-cookie", "www-authenticate", "proxy-authenticate"))
 _EARLY = frozenset((HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
 _MEMBERS = ("message", "detail", "error_description", "title", "error", "description", "reason", "msg")
@@ -40,6 +38,8 @@ class Response:
     body: bytes
     uri: str
     """What was asked for, without the query."""
+    of_made: bool = False
+    """Whether it is no answer to the call itself, which was made, but what was asked for as its result."""
 
     @property
     def media_type(self) -> str:
@@ -55,7 +55,11 @@ def result_of(endpoint: Endpoint, response: Response, secrets: frozenset[str], n
 
     """
     status = response.status
-    if status in _EARLY or status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    passing = status in _EARLY or status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if response.of_made and not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        words = f"the upstream said where the result is, but answered there with HTTP {status}"
+        raise CallFailedError("UPSTREAM_ERROR", words, sent=True, transient=passing)
+    if passing:
         raise _not_now(response, now)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
         raise _not_allowed(response, secrets)
@@ -95,7 +99,7 @@ def _guessed(response: Response, secrets: frozenset[str]) -> dict[str, Any]:
 
 def _json_of(body: bytes) -> Any:
     try:
-        return parsed(body.removeprefix(_MARK))
+        return parsed(body.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError:
         raise _unusable("JSON that cannot be read") from None
 
@@ -103,7 +107,7 @@ def _json_of(body: bytes) -> Any:
 def _structured(value: Any, text: bytes) -> dict[str, Any]:
     if value is None:
         return {"content": []}
-    return {"content": [_text(text.removeprefix(_MARK).decode())], "structuredContent": value}
+    return {"content": [_text(text.removeprefix(BYTE_ORDER_MARK).decode())], "structuredContent": value}
 
 
 def _block(kind: str, response: Response, secrets: frozenset[str]) -> dict[str, Any]:

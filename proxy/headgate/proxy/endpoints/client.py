@@ -13,6 +13,7 @@ from headgate.proxy.connection import CallFailedError
 from headgate.proxy.endpoints.address import Base
 from headgate.proxy.endpoints.answer import Response
 from headgate.proxy.endpoints.dialing import NotVettedError, Resolve, VettedBackend, resolve
+from headgate.proxy.endpoints.endpoint import READS
 from headgate.proxy.endpoints.request import Prepared
 from headgate.proxy.endpoints.vetting import Reach
 from headgate.proxy.http_body import ENCODINGS, whole_body
@@ -47,17 +48,17 @@ class Client:
             CallFailedError: There is none, or none that may be had.
 
         """
-        sent = False
+        made = False
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = await self._exchange(request, headers or {})
                 if isinstance(answer, Response):
-                    return answer
-                request, sent = self._follow(request, *answer), sent or request.method not in ("GET", "HEAD")
+                    return replace(answer, of_made=made)
+                request, made = self._follow(request, *answer), made or _says_made(request, answer[0])
         except CallFailedError as failed:
-            failed.sent = failed.sent or sent
+            failed.sent = failed.sent or made
             raise
-        raise CallFailedError("UPSTREAM_ERROR", f"the upstream redirects more than {MAX_REDIRECTS} times", sent=True)
+        raise CallFailedError("UPSTREAM_ERROR", f"the upstream redirects more than {MAX_REDIRECTS} times", sent=made)
 
     async def _exchange(self, request: Prepared, headers: Mapping[str, str]) -> "Response | tuple[int, str]":
         """One request and its response, or the status and place of a redirect."""
@@ -90,7 +91,7 @@ class Client:
 
     def _follow(self, request: Prepared, status: int, location: str) -> Prepared:
         target = self.base.redirected(request.target, location)
-        reads = request.method in ("GET", "HEAD")
+        reads = request.method in READS
         if target is None:
             words = f"the upstream redirects (HTTP {status}) to an address outside of the one that it was given"
             raise CallFailedError("UPSTREAM_ERROR", words, sent=status not in _SAME_AGAIN)
@@ -102,6 +103,11 @@ class Client:
         # What a 301 or 302 means to a write is not agreed upon: some clients send it again, some as a GET.
         words = f"the upstream redirects a {request.method} with HTTP {status}, which does not say whether it was done"
         raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
+
+
+def _says_made(request: Prepared, status: int) -> bool:
+    """Whether a redirect that is followed says that `request` was made, and where its result is."""
+    return status == HTTPStatus.SEE_OTHER and request.method not in READS
 
 
 class _Stream(httpx.AsyncByteStream):
