@@ -30,10 +30,11 @@ def test_a_path_knows_whether_it_can_match_more_than_one(path: str, singular: bo
 
 
 NO_PATHS = ["$[", "$.", "$..", "a b", "$.a | $.b", "$.a & $.b", "^.a", "$[?@.a =~ /x/]", "$[?match(@.a, 'x')]"]
+NO_NUMBERS = ["$[?@ == 1e400]", f"$[?@ == {10**400}]", "$[?@ == 1.]", "$[1e2]", "$[1e2:]"]
 NO_PATHS_EITHER = ["$[?search(@.a, 'x')]", "$[?@" * 100, "$." + "a" * MAX_PATH, "#", "$[?nope(@)]", "$.a~"]
 
 
-@pytest.mark.parametrize("path", NO_PATHS + NO_PATHS_EITHER)
+@pytest.mark.parametrize("path", NO_PATHS + NO_NUMBERS + NO_PATHS_EITHER)
 def test_what_is_no_rfc_9535_path_is_refused_with_a_reason(path: str) -> None:
     with pytest.raises(BadPathError) as refused:
         compile_path(path)
@@ -61,6 +62,15 @@ def test_a_path_has_512_characters_at_most() -> None:
 def test_the_root_is_the_data_itself(data: Any) -> None:
     assert compile_path("$").of(data) == [data]
     assert data in compile_path("$[0]").of([data])
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**65 + 1, 10**300 + 1, 0, 7])
+def test_a_filter_tells_integers_apart_to_the_last_digit(number: int) -> None:
+    data = [{"id": it} for it in (number - 1, number, number + 1)]
+
+    assert compile_path(f"$[?@.id == {number}].id").of(data) == [number]
+    assert compile_path(f"$[?@.id < {number}].id").of(data) == [number - 1]
+    assert compile_path("$[?@ == 1e2 || @ == 0.5 || @ == 1E+1]").of([100, 0.5, 10, number]) == [100, 0.5, 10]
 
 
 def test_filters_see_what_they_are_about() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from jsonpath import JSONPathEnvironment, JSONPathMatch
 from jsonpath.exceptions import JSONPathError
-from jsonpath.filter import BaseExpression, FilterQuery
+from jsonpath.filter import BaseExpression, FilterQuery, IntegerLiteral
+from jsonpath.parse import Parser
 from jsonpath.path import JSONPath
 from jsonpath.selectors import Filter
+from jsonpath.stream import TokenStream
 
 from headgate.tools.jsonpath import BadPathError, Work
 
@@ -59,6 +61,19 @@ class _Node(JSONPathMatch):
         pass
 
 
+class _Parser(Parser):
+    """The library's, which would read every integer of a filter as a float first: of more than 53 bits, another one."""
+
+    def parse_integer_literal(self, stream: TokenStream) -> BaseExpression:
+        written = stream.current().value
+        literal = super().parse_integer_literal(stream)
+        return literal if "e" in written.lower() else IntegerLiteral(value=int(written))
+
+
+class _Environment(JSONPathEnvironment):
+    parser_class = _Parser
+
+
 def compiled(text: str) -> BoundedPath:
     """The path that `text` writes down.
 
@@ -72,6 +87,8 @@ def compiled(text: str) -> BoundedPath:
         assert isinstance(path, JSONPath)  # noqa: S101
     except (JSONPathError, RecursionError) as broken:
         raise BadPathError(str(broken).strip().partition("\n")[0] or "nested too deeply") from None
+    except (OverflowError, ValueError):  # the library's own: 1e400, or an index with an exponent
+        raise BadPathError("there is a number in it that cannot be read") from None
     _bound_filters(path)
     return BoundedPath(env=_ENVIRONMENT, segments=path.segments)
 
@@ -92,7 +109,7 @@ def _bound_filters(path: JSONPath) -> None:
 
 
 def _environment() -> JSONPathEnvironment:
-    environment = JSONPathEnvironment(strict=True)
+    environment = _Environment(strict=True)
     for regular_expression in ("match", "search"):
         del environment.function_extensions[regular_expression]
     return environment
