@@ -149,10 +149,16 @@ def test_half_a_character_is_no_reason_to_lose_an_answer(said: bytes, read: str)
     assert decoded(b'{"text":"' + said + b'"}') in (None, {"text": read})
 
 
-@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30 + 1, 2**64 - 1, -(2**63), 10**18])
-def test_what_a_client_asks_for_keeps_its_digits(number: int) -> None:
-    asked = b'{"text":"1234567890123456789012","n":[%d,1.5]}' % number
-    assert decoded(asked) == {"text": "1234567890123456789012", "n": [number, 1.5]}
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30 + 1, 2**64 - 1, -(2**63), 10**18, 10**400])
+@pytest.mark.parametrize("read", [decoded, heard])
+def test_what_a_client_asks_for_and_a_peer_answers_keeps_its_digits(read: Any, number: int) -> None:
+    said = b'{"text":"1234567890123456789012","n":[%d,1.5]}' % number
+    assert read(said) == {"text": "1234567890123456789012", "n": [number, 1.5]}
+
+
+def test_beside_half_a_character_too() -> None:
+    assert heard(rb'{"text":"cut \ud83d","n":%d}' % (2**70 + 1)) == {"text": "cut \ufffd", "n": 2**70 + 1}
+    assert heard(rb'{"text":"cut \ud83d","n":%d}' % 10**400) == {"text": "cut \ufffd", "n": 10**400}
 
 
 async def failure_of(request: AwaitedRequest) -> CallFailedError:

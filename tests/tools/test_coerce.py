@@ -67,6 +67,13 @@ def test_flat_arguments_are_taken_as_they_are(call: dict[str, Any], arguments: d
     assert batch.calls[0].arguments == arguments
 
 
+def test_arguments_in_a_text_keep_their_digits() -> None:
+    batch = parse_batch([{"tool": "t", "arguments": f'{{"x": {2**70 + 1}}}'}], max_calls=9)
+
+    assert isinstance(batch, Batch)
+    assert batch.calls[0].arguments == {"x": 2**70 + 1}
+
+
 def test_among_flat_arguments_the_fields_of_a_call_are_its_own() -> None:
     call = {"tool": "t", "id": "a", "depends_on": [], "select": "$.y", "timeout_s": 1, "for_each": [1], "x": 1}
     batch = parse_batch([{**call, "parallel_group": "g", "idempotency_key": "k"}], max_calls=9)
@@ -92,6 +99,7 @@ def test_one_id_to_depend_on_needs_no_list(more: dict[str, Any]) -> None:
         ({"tool": "t", "args": {"x": 1}, "params": {"x": 2}}, "calls[0].params"),
         ({"tool": "t", "arguments": "not json"}, "calls[0].arguments"),
         ({"tool": "t", "arguments": '{"x": NaN}'}, "calls[0].arguments"),
+        ({"tool": "t", "arguments": '{"x": 1e400}'}, "calls[0].arguments"),
         ({"tool": "t", "arguments": "[1]"}, "calls[0].arguments"),
         ("orders.get", "calls[0]"),
     ],

@@ -37,6 +37,8 @@ def nested(depth: int) -> Any:
         (texts("[1,", "2]"), [1, 2]),
         (texts(""), ""),
         (texts('{"x": NaN}'), '{"x": NaN}'),
+        (texts('{"x": 1e400}'), '{"x": 1e400}'),
+        (texts(f'{{"x": {2**70 + 1}}}'), {"x": 2**70 + 1}),
         (texts("[" * 100_000), "[" * 100_000),
         ({"content": []}, None),
         ({}, None),

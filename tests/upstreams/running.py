@@ -30,6 +30,11 @@ def declaring(description: str, **rules: Any) -> dict[str, Any]:
     return {"command": sys.executable, "args": [str(Path(__file__).with_name("declaring.py")), description], **rules}
 
 
+def echoing_command() -> tuple[str, ...]:
+    """Program and arguments of a server whose tools give back their arguments."""
+    return sys.executable, "-S", str(Path(__file__).with_name("echoing.py"))
+
+
 @contextmanager
 def recorder_served(log: Path, transport: Served, port: int = 0) -> Generator[str]:
     """The URL of a recorder that listens, on a free port or on `port`, until the block ends."""

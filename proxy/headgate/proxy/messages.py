@@ -3,21 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 import orjson
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
-from pydantic_core import from_json
+
+from headgate.tools.exact import exact
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some programs begin a text with. It is no part of it."""
 _HALF = re.compile(rb"(?<!\\)(\\+)u[dD][89a-fA-F][0-9a-fA-F]{2}(?:(?<=[89abAB]..)(\\u[dD][c-fC-F][0-9a-fA-F]{2}))?")
 """What stands for half of a character, the other half with it where it follows; behind however many backslashes."""
-_DIGITS = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else ord(" ") for byte in range(256))
-_LONG_NUMBER = b"0" * 19
-"""As many digits, after `_DIGITS`, as an integer has that may be too large for 64 bits."""
 _MAX_MENDED = 256 * 1024
 """Bytes of a text that is looked through for them: of more that would take too long."""
 
@@ -33,12 +30,7 @@ def encoded(message: Mapping[str, Any]) -> bytes:
 
 def decoded(message: bytes) -> dict[str, Any] | None:
     """The object that `message` holds, to the last digit; `None` where it is anything else, or no JSON."""
-    fields = _object_in(message, orjson.loads)
-    if fields is not None and _LONG_NUMBER in message.translate(_DIGITS):
-        # An integer of more than 64 bits is a float to orjson: another number, where a write was asked for one.
-        with suppress(ValueError):
-            fields = from_json(message, allow_inf_nan=False)
-    return fields
+    return _object_in(message, exact)
 
 
 def heard(message: bytes) -> dict[str, Any] | None:
@@ -56,7 +48,7 @@ def _object_in(message: bytes, parse: Callable[[bytes], Any]) -> dict[str, Any] 
 
 
 def parsed(text: bytes) -> Any:
-    """What a JSON text says. Half a surrogate pair is read as U+FFFD.
+    """What a JSON text says, to the last digit. Half a surrogate pair is read as U+FFFD.
 
     JavaScript leaves one where it cuts a text in the middle of an emoji. No parser of ours takes it, and nothing could
     pass it on; but an answer that has come is not to be lost for it.
@@ -66,11 +58,11 @@ def parsed(text: bytes) -> Any:
 
     """
     try:
-        return orjson.loads(text)
+        return exact(text)
     except orjson.JSONDecodeError:
         if len(text) > _MAX_MENDED or (b"\\ud" not in text and b"\\uD" not in text):
             raise
-        return orjson.loads(_HALF.sub(_whole, text))
+        return exact(_HALF.sub(_whole, text))
 
 
 def _whole(match: re.Match[bytes]) -> bytes:

@@ -237,6 +237,20 @@ async def test_bad_json_never_escapes_as_an_exception(body: bytes) -> None:
             assert isinstance(read_result(result), Answer)
 
 
+async def test_integers_keep_their_digits_in_answers_and_in_words_of_refusal() -> None:
+    async with weather() as (served, connection):
+        served.answers["/v1/weather/a"] = response(b"%d" % -(2**70))
+        served.answers["/v1/weather/b"] = response(b'{"n": %d}' % 10**400)
+        served.answers["/v1/weather/c"] = response(b'{"no": %d}' % (2**70 + 1), "404 Not Found")
+        said = [await connection.call_tool("get_weather", {"city": city}) for city in "abc"]
+
+    assert [read_result(result) for result in said] == [
+        Answer(-(2**70)),
+        Answer({"n": 10**400}),
+        Failure("error", "TOOL_ERROR", f'HTTP 404: {{"no":{2**70 + 1}}}'),
+    ]
+
+
 async def test_half_a_character_in_json_is_no_reason_to_lose_an_answer() -> None:
     async with weather() as (served, connection):
         served.answers["/v1/weather/a"] = response(rb'{"text": "cut \ud83d"}')

@@ -6,15 +6,19 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from tests.proxy.journal.books import OK, UNKNOWN, data_of, found, intent, journal_at, number
 
+from headgate.proxy.journal.chain import events
 from headgate.proxy.journal.journal import Ending, JournalError
 from headgate.proxy.journal.ledger import MAX_RESULT
 from headgate.proxy.journal.records import opened
+from headgate.proxy.journal.verify import faults_in
 from headgate.tools.keys import KEPT_S
 
 NOBODY = 65534
@@ -162,6 +166,21 @@ async def test_a_result_too_large_to_keep_is_kept_as_the_fact_that_there_was_one
 
         assert "too large to be kept" in kept["content"][0]["text"]
         assert not kept["isError"]
+
+
+@pytest.mark.parametrize("large", [2**65 + 1, -(2**63) - 1, 10**400])
+async def test_a_result_is_kept_to_the_last_digit_and_in_its_order(path: Path, large: int) -> None:
+    said: dict[str, Any] = {"z": large, "a": [0.1, -0.0, {"n": large}], "é": "\N{GRINNING FACE}"}
+    async with journal_at(path, arguments="full") as journal:
+        write = number(await journal.claim(intent(**said)))
+        await journal.settle(write, Ending("ok", {"content": [], "structuredContent": said}))
+    async with journal_at(path) as journal:
+        kept = data_of(found(await journal.claim(intent(**said))).ending)
+
+    assert repr(kept["structuredContent"]) == repr(said)
+    with closing(sqlite3.connect(path)) as connection:
+        assert next(events(connection)).detail["arguments"] == said
+        assert faults_in(connection) == []
 
 
 async def test_an_intent_is_on_the_disk_no_sooner_than_what_was_settled_before_it(path: Path) -> None:

@@ -84,7 +84,7 @@ async def test_reads_run_at_once_and_writes_in_the_order_of_the_answer(shape: st
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("arguments", ["{not json", "[1, 2]", '"text"', "7"])
+@pytest.mark.parametrize("arguments", ["{not json", '{"tag": 1e400}', "[1, 2]", '"text"', "7"])
 async def test_malformed_arguments_are_answered_for_that_call_alone(shape: str, arguments: str) -> None:
     if shape == "messages":
         arguments = json.loads(arguments) if arguments[0] != "{" else arguments

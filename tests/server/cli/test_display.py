@@ -1,9 +1,11 @@
 """What a person is shown on a terminal, and a program in a pipe."""
 
+import json
+
 import pytest
 
 from headgate.server.cli.catalogue_view import limits_of, rate
-from headgate.server.cli.display import echo_rows, echo_table, plain, shortened
+from headgate.server.cli.display import echo_json, echo_rows, echo_table, plain, shortened
 from headgate.server.cli.reply_view import echo_reply
 from headgate.tools.catalogue import Tool
 from headgate.tools.rules import Rate, ToolRules
@@ -20,6 +22,13 @@ def test_what_a_server_said_cannot_move_the_cursor_or_change_a_colour(capsys: py
     assert out.startswith("a\tb c\n")
     assert "\x1b" not in out
     assert "\x07" not in out
+
+
+def test_integers_are_shown_with_all_their_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    echo_json({"n": [2**70 + 1, 10**400], "é": 0.1})
+    assert json.loads(capsys.readouterr().out) == {"n": [2**70 + 1, 10**400], "é": 0.1}
+    echo_reply({"results": [{"id": "a", "data": {"n": 2**70 + 1}}]})
+    assert '{"n":1180591620717411303425}' in capsys.readouterr().out
 
 
 def test_a_long_text_is_cut_to_its_limit() -> None:

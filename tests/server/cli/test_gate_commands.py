@@ -15,7 +15,7 @@ import pytest
 from tests.config import write_config
 from tests.server.cli.desk import LIMIT_S, Desk
 from tests.upstreams.record import Record
-from tests.upstreams.running import first_line, recorder_command, recorder_upstream
+from tests.upstreams.running import echoing_command, first_line, recorder_command, recorder_upstream
 
 WAIT = {"id": "r", "tool": "rec__wait", "arguments": {"ms": 1, "tag": "r"}}
 WRITE = {"id": "w", "tool": "rec__write", "arguments": {"ms": 1, "tag": "w"}}
@@ -51,6 +51,14 @@ def reply_to(desk: Desk, request: object, *argv: str) -> tuple[int, dict[str, An
 def test_the_exit_code_says_how_a_batch_ended(desk: Desk, calls: list[Any], outcome: str, code: int) -> None:
     ended, reply = reply_to(desk, calls)
     assert (ended, reply["outcome"]) == (code, outcome)
+
+
+def test_integers_keep_their_digits_in_a_file_and_in_the_reply(desk: Desk) -> None:
+    program, *args = echoing_command()
+    write_config(desk.project, {"echo": {"command": program, "args": args}})
+    sums = {"n": 2**65 + 1, "m": [10**400]}
+    _, reply = reply_to(desk, {"id": "a", "tool": "echo__get", "arguments": sums})
+    assert reply["results"][0]["data"] == sums
 
 
 @pytest.mark.usefixtures("record")

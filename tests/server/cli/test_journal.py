@@ -10,6 +10,8 @@ import pytest
 from tests.proxy.journal.books import OK, UNKNOWN, found, intent, journal_at, number
 from tests.server.cli.desk import Desk
 
+from headgate.proxy.journal.journal import Ending
+
 
 @pytest.fixture
 def path(desk: Desk) -> Path:
@@ -110,6 +112,21 @@ def test_the_record_goes_out_as_json_lines(desk: Desk) -> None:
     assert [line["what"] for line in lines] == ["intent", "ok", "intent", "unknown", "intent", "ok"]
     assert all(len(line["hash"]) == 64 for line in lines)
     assert "arguments" not in lines[0]
+
+
+def test_integers_of_any_size_are_shown_and_go_out(desk: Desk, path: Path) -> None:
+    async def note() -> int:
+        async with journal_at(path, arguments="full") as journal:
+            write = number(await journal.claim(intent("d", sum=2**70 + 1)))
+            await journal.settle(write, Ending("ok", {"content": [], "structuredContent": {"left": 10**400}}))
+        return write
+
+    shown = json.loads(desk.run("journal", "show", str(asyncio.run(note())), "--json").out)
+
+    assert shown["result"]["structuredContent"] == {"left": 10**400}
+    assert shown["events"][0]["arguments"] == {"sum": 2**70 + 1}
+    lines = [json.loads(line) for line in desk.run("journal", "export").out.splitlines()]
+    assert [line["arguments"] for line in lines if "arguments" in line] == [{"sum": 2**70 + 1}]
 
 
 def test_a_record_that_was_changed_is_found_out(desk: Desk, path: Path) -> None:

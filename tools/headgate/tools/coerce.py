@@ -6,7 +6,7 @@ Nothing is guessed that could mean two things: what is left unclear goes on as i
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic_core import from_json
+from headgate.tools.exact import exact
 
 _ARGUMENT_ALIASES = ("args", "params", "parameters", "input")
 CALL_FIELDS = frozenset(
@@ -86,6 +86,6 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
     try:
-        return from_json(value, allow_inf_nan=False)
+        return exact(value.encode())
     except ValueError:
         return value

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from pydantic_core import from_json
-
 from headgate.tools.depth import MAX_DATA_DEPTH, depth_of
+from headgate.tools.exact import exact
 from headgate.tools.outcome import Answer, Failure
 
 MAX_ERROR_TEXT = 2_000
@@ -42,7 +41,7 @@ def _data_of(texts: Sequence[Mapping[str, Any]]) -> Any:
     text = "\n".join(str(block.get("text", "")) for block in texts)
     if text.lstrip().startswith(("{", "[")):
         try:
-            said = from_json(text, allow_inf_nan=False)
+            said = exact(text.encode())
         except ValueError:
             return text
         return text if depth_of(said, MAX_DATA_DEPTH) > MAX_DATA_DEPTH else said

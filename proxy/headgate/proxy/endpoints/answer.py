@@ -13,6 +13,7 @@ from headgate.proxy.connection import CallFailedError
 from headgate.proxy.endpoints.endpoint import Endpoint
 from headgate.proxy.messages import BYTE_ORDER_MARK, parsed
 from headgate.proxy.redact import redacted
+from headgate.tools.compact import compact
 from headgate.tools.result import MAX_ERROR_TEXT, presentable
 from headgate.tools.retry_after import retry_after_s
 
@@ -169,7 +170,7 @@ def _words(response: Response, secrets: frozenset[str]) -> str:
         return ""
     if _JSON.fullmatch(response.media_type) or response.body[:1] in b"{[":
         try:
-            said = _message_in(orjson.loads(response.body))
+            said = _message_in(parsed(response.body))
         except orjson.JSONDecodeError:
             return ""
     elif _TEXT.fullmatch(response.media_type) or not response.media_type:
@@ -182,7 +183,7 @@ def _words(response: Response, secrets: frozenset[str]) -> str:
 
 def _message_in(value: Any) -> str:
     """The whole of a short JSON error; of a long one its message."""
-    whole = orjson.dumps(value).decode()
+    whole = compact(value).decode()
     if len(whole) <= MAX_ERROR_TEXT or not isinstance(value, dict):
         return whole
     members = cast("dict[str, Any]", value)

@@ -156,7 +156,7 @@ class Chain:
 def _text(detail: Mapping[str, Any]) -> str:
     try:
         return orjson.dumps(detail, default=str).decode()
-    except TypeError:  # half a surrogate pair, which only Python's own writer can put down
+    except TypeError:  # an integer of more than 64 bits, or half a surrogate pair
         return canonical(detail)
 
 

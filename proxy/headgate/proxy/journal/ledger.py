@@ -5,6 +5,7 @@ row in and looks for the one that holds its key only where that fails. So it is 
 and an ending count on its being where it was, and look for it only where it is not.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ import orjson
 
 from headgate.proxy.journal.chain import Chain
 from headgate.proxy.journal.journal import ArgumentsKept, Ending, Found, Intent
+from headgate.tools.exact import exact
 from headgate.tools.keys import Entry, WriteState, is_over, may_become
 
 MAX_RESULT = 1_000_000
@@ -202,7 +204,7 @@ def ending_of(state: WriteState, kept: bytes | None) -> Ending:
     if kept is None:
         forgotten = _in_place_of(state == "failed", "it was answered; its answer is not kept any more")
         return Ending(state, forgotten if state in ("ok", "failed") else None)
-    read = orjson.loads(kept)
+    read = exact(kept)
     return Ending(state, read["result"], read["code"], read["message"])
 
 
@@ -211,7 +213,10 @@ def _in_place_of(failed: bool, said: str) -> dict[str, Any]:  # noqa: FBT001 - a
 
 
 def _text(value: object) -> bytes:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # an integer of more than 64 bits, or half a surrogate pair
+        return json.dumps(value, default=str, separators=(",", ":")).encode()
 
 
 def digest(kept: bytes) -> str:

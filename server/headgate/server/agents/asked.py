@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pydantic_core import from_json
+from headgate.tools.exact import exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def asked_call(identity: object, tool: object, arguments: object) -> AskedCall:
     call_id, name = str(identity or ""), str(tool or "")
     if isinstance(arguments, str):
         try:
-            arguments = from_json(arguments or "{}", allow_inf_nan=False)
+            arguments = exact((arguments or "{}").encode())
         except ValueError as wrong:
             return AskedCall(call_id, name, {}, f"the arguments are not valid JSON: {wrong}")
     if arguments is None:

@@ -1,5 +1,6 @@
 """What a terminal may be shown: text without control characters, cut to fit, and JSON for programs."""
 
+import json
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,11 @@ def on_terminal() -> bool:
 
 def echo_json(value: object) -> None:
     """Print `value` as indented JSON."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # an integer of more than 64 bits, or half a surrogate pair
+        text = json.dumps(value, indent=2)
+    click.echo(text)
 
 
 def echo_rows(rows: Iterable[Sequence[str]]) -> None:

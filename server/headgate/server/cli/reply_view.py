@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import click
-import orjson
 
 from headgate.server.cli.display import echo_table, plain, shortened
 from headgate.server.cli.plan_view import HEADINGS, planned_rows
+from headgate.tools.compact import compact
 
 _DATA_WIDTH = 72
 
@@ -77,4 +77,4 @@ def _error(result: Mapping[str, Any]) -> str:
 
 def _data(result: Mapping[str, Any]) -> str:
     data = result.get("data", "")
-    return data if isinstance(data, str) else orjson.dumps(data).decode()
+    return data if isinstance(data, str) else compact(data).decode()

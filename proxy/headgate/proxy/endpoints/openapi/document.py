@@ -6,6 +6,8 @@ from typing import Any, Literal, cast
 
 import orjson
 
+from headgate.tools.exact import exact
+
 MAX_DOCUMENT = 64 * 1024 * 1024
 """Bytes of a document."""
 MAX_VALUES = 5_000_000
@@ -51,7 +53,7 @@ def read_document(content: bytes) -> Document:
 def _values(content: bytes) -> Any:
     text = content.removeprefix(b"\xef\xbb\xbf")
     try:
-        return orjson.loads(text)
+        return exact(text)
     except orjson.JSONDecodeError as wrong:
         if text.lstrip().startswith((b"{", b"[")) and b"\n" not in text.strip():
             raise BadDocumentError(f"is no JSON: {wrong.msg} in line {wrong.lineno}") from None

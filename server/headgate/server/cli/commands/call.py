@@ -19,6 +19,7 @@ from headgate.server.cli.ready import until_known
 from headgate.server.cli.reply_view import Progress, echo_reply
 from headgate.server.opening import open_gate
 from headgate.server.settings import Settings
+from headgate.tools.exact import exact
 
 _FOREVER_S = 7 * 86400.0
 _EXIT = {"ok": 0, "partial": 3, "pending": 3, "failed": 4, "refused": 5}
@@ -119,6 +120,6 @@ def _read(file: Path | None) -> object:
         raise Fault("give the batch as a FILE or on stdin, as in: headgate call batch.json")
     try:
         content = sys.stdin.buffer.read() if source == "stdin" else Path(source).read_bytes()
-        return orjson.loads(content)
+        return exact(content)
     except orjson.JSONDecodeError as wrong:
         raise Fault(f"{source} is not valid JSON: line {wrong.lineno}, column {wrong.colno}: {wrong.msg}") from None
