@@ -3,10 +3,12 @@
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from headgate.server.cli.fault import one_line
 from headgate.server.lock import LockError, read_lock, write_pins
 from headgate.server.lock.file import LARGEST_FILE
 from headgate.tools.trust import Pin, pin_of
@@ -126,14 +128,25 @@ def test_many_writers_at_once_lose_nothing(lock: Path) -> None:
     assert [*lock.parent.iterdir()] == [lock]
 
 
-def test_a_writer_that_died_in_the_middle_is_not_waited_for(lock: Path) -> None:
+@pytest.mark.parametrize("ago_s", [3_600, -3_600], ids=["", "by a clock that was set back since"])
+def test_a_writer_that_died_in_the_middle_is_not_waited_for(lock: Path, ago_s: float) -> None:
     mark = lock.with_name("headgate.lock.busy")
     mark.touch()
-    os.utime(mark, (0, 0))
+    os.utime(mark, (time.time() - ago_s,) * 2)
 
     write_pins(lock, {"up": {"look": pin()}}, accepted=False)
 
     assert [*lock.parent.iterdir()] == [lock]
+
+
+def test_a_writer_that_takes_too_long_is_told_of(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.server.lock.file._BUSY_S", 0.0)
+    lock.with_name("headgate.lock.busy").touch()
+
+    with pytest.raises(TimeoutError) as broken:
+        write_pins(lock, {"up": {"look": pin()}}, accepted=False)
+
+    assert one_line(broken.value) == f"{lock}: another headgate has been writing it for 0 s"
 
 
 def test_half_a_surrogate_pair_does_no_harm(lock: Path) -> None:

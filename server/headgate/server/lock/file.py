@@ -1,5 +1,6 @@
 """The lock file as it stands on the disk: JSON, in a stable order, so that it can be kept under version control."""
 
+import errno
 import json
 import os
 import tempfile
@@ -128,10 +129,11 @@ def _alone(path: Path) -> Generator[None]:
             break
         except FileExistsError:
             with suppress(FileNotFoundError):
-                if time.time() - mark.stat().st_mtime > _STALE_S:
+                if abs(time.time() - mark.stat().st_mtime) > _STALE_S:  # clocks are set back, too
                     mark.unlink()
             if time.monotonic() > until:
-                raise TimeoutError(f"another headgate has been writing it for {_BUSY_S:g} s") from None
+                words = f"another headgate has been writing it for {_BUSY_S:g} s"
+                raise TimeoutError(errno.ETIMEDOUT, words, str(path)) from None
             time.sleep(_LOOK_S)
     try:
         yield
