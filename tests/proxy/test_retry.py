@@ -158,6 +158,12 @@ async def test_a_write_seen_once_stays_unknown_though_the_next_attempt_never_lef
     assert failed.failure("write").code == "OUTCOME_UNKNOWN"
 
 
+async def test_a_write_seen_once_stays_unknown_though_the_next_attempt_is_answered_with_an_error() -> None:
+    sink = Flaky(broken(), AnsweredWithErrorError("no such order"))
+    failed = await fails(path_to(sink), write(idempotent=True))
+    assert failed.told("write").code == failed.failure("write").code == "OUTCOME_UNKNOWN"
+
+
 async def test_a_write_seen_once_stays_unknown_though_its_clock_ends_before_the_next_attempt_has_left() -> None:
     sink = Flaky(broken())
 

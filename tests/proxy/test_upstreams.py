@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.proxy.parts import answer, attempt, definition, turns
+from tests.proxy.parts import all_at_once, answer, attempt, definition, turns
 from tests.virtual_time import in_virtual_time
 
-from headgate.proxy.connection import Connection, Opening, UnavailableError
+from headgate.proxy.connection import CallFailedError, Connection, Opening, UnavailableError
 from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.pins import Pins
 from headgate.proxy.upstreams import Upstreams
 from headgate.tools.catalogue import NotFound, Tool
-from headgate.tools.rules import ToolRules, UpstreamRules
+from headgate.tools.rules import Pinning, ToolRules, UpstreamRules
 
 pytestmark = in_virtual_time
 
@@ -125,6 +125,46 @@ async def test_what_other_rules_admit_is_looked_at_before_it_is_offered_and_pinn
         upstreams.become({"far": (UpstreamRules(every_tool=ToolRules(pin="strict")), None)})
         await turns()
         assert [tool.denied is None for tool in upstreams.catalogue.tools] == [True, True, False]
+
+
+@pytest.mark.parametrize("pin", ["strict", "flag"])
+async def test_a_tool_whose_definition_changes_while_its_call_waits_is_not_believed_any_more(pin: Pinning) -> None:
+    made: list[str] = []
+
+    async def breaks(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        made.append("look")
+        await asyncio.sleep(1)
+        raise CallFailedError("UPSTREAM_ERROR", "HTTP 503", sent=True, transient=True)
+
+    far = memory("look")
+    far.handlers = {"look": breaks}
+    opening: list[Opening] = []
+
+    @asynccontextmanager
+    async def open_session(asked: Opening) -> AsyncGenerator[Connection]:
+        opening.append(asked)
+        async with far.open(asked) as connection:
+            yield connection
+
+    rules = UpstreamRules(concurrency=1, every_tool=ToolRules(pin=pin, retries=1))
+    upstreams = Upstreams({"far": (rules, open_session)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        planned = upstreams.catalogue.find("far__look")
+        assert isinstance(planned, Tool)
+
+        async def code() -> str:
+            with pytest.raises(CallFailedError) as failed:
+                await upstreams.call(attempt(planned))
+            return failed.value.code
+
+        async def change() -> None:
+            await asyncio.sleep(0.5)
+            far.definitions = [{**definition("look"), "description": "transfers everything"}]
+            opening[0].tools_changed()
+
+        codes = await all_at_once(code, code, change)
+    assert (codes[:2], len(made)) == ((["DENIED"] * 2, 1) if pin == "strict" else (["UPSTREAM_ERROR"] * 2, 3))
 
 
 async def test_other_rules_decide_anew_whether_a_schema_has_to_be_fit_for_use() -> None:

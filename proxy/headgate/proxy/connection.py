@@ -76,9 +76,8 @@ class AnsweredWithErrorError(CallFailedError):
         self.data = data
 
     def told(self, kind: ToolClass) -> CallFailedError:
-        """Itself: it was answered, so there is nothing in doubt."""
-        del kind
-        return self
+        """Itself: it was answered, so there is nothing in doubt, unless an earlier attempt of a write was not."""
+        return super().told(kind) if kind == "write" and self.sent else self
 
 
 class TurnedAwayError(CallFailedError):

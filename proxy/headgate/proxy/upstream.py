@@ -6,7 +6,7 @@ Callers never open anything: they wait for a replica's owner, each with a clock 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from headgate.proxy.session import SessionConnection
 from headgate.tools.breaker import Circuit
 from headgate.tools.catalogue import Listing
 from headgate.tools.rules import UpstreamRules
+from headgate.tools.trust import Concern
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ class Upstream:
         self._closing = False
         self._definitions: tuple[Mapping[str, Any], ...] = ()
         self._examined: tuple[Examined, ...] = ()
+        self._concerns: Mapping[str, Concern] = {}
+        """What speaks against tools that may have been planned with before it did."""
         self._known = asyncio.Event()
         self._verdict = asyncio.Event()
         """Set unless the next thing that a replica does decides whether there is one for calls."""
@@ -112,9 +115,9 @@ class Upstream:
     def listing(self) -> Listing:
         """What it offers. One that is down offers what it did when it was last up."""
         reason = "it has not come up yet" if self.first_opening else self._unavailable()
-        concerns = self._pins.concerns(self.name, self._examined, self.rules)
+        self._concerns = self._pins.concerns(self.name, self._examined, self.rules)
         definitions = tuple(tool.definition for tool in self._examined)
-        return Listing(self.name, self.rules, definitions, reason, concerns)
+        return Listing(self.name, self.rules, definitions, reason, self._concerns)
 
     @property
     def first_opening(self) -> bool:
@@ -246,6 +249,8 @@ class Upstream:
     async def _send_to(self, replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
         if attempt.withdrawn:
             raise CallFailedError("UPSTREAM_UNAVAILABLE", "it was called off before it went out", sent=False)
+        if self._concerns:
+            self._reconsider(attempt)
         attempt.sent = True
         replica.in_flight += 1
         try:
@@ -256,9 +261,27 @@ class Upstream:
         finally:
             replica.in_flight -= 1
 
+    def _reconsider(self, attempt: Attempt) -> None:
+        """Look once more at a tool whose definition may have changed since its call was planned.
+
+        Raises:
+            CallFailedError: It is out of use by now.
+
+        """
+        tool, concern = attempt.tool, self._concerns.get(attempt.tool.name)
+        if concern is None:
+            return
+        if concern.denies:
+            raise CallFailedError("DENIED", concern.denial(tool.qualified), sent=False)
+        if concern.doubts and tool.kind == "read" and tool.rules.kind is None:
+            # It would be a write now. The call has its place among reads, but is not made twice.
+            attempt.tool = replace(tool, rules=replace(tool.rules, retries=0))
+
     def _begin(self, direct: Direct) -> bool:
         """Send a call that is its tool and its arguments without waiting, if there is a session that can."""
         attempt = direct.attempt
+        if self._concerns and attempt.tool.name in self._concerns:
+            return False
         if attempt.meta is not None or attempt.headers is not None or attempt.input is not None:
             return False
         over = self._least_busy()

@@ -101,7 +101,7 @@ class Catalogue:
             qualified = offered_name(listing.upstream, name)
         if qualified in self._by_name:
             qualified = with_hash(qualified, f"{listing.upstream}{SEPARATOR}{name}")
-        denied = None if concern is None or not concern.denies else f"{qualified} is out of use: {concern.advice}"
+        denied = None if concern is None or not concern.denies else concern.denial(qualified)
         flag = None if concern is None else concern.reason
         tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition, denied, flag)
         self._add(tool)

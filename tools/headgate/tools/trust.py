@@ -41,6 +41,10 @@ class Concern:
     doubts: bool = False
     """Whether what the tool's annotations say is not believed for it."""
 
+    def denial(self, tool: str) -> str:
+        """What is told to whoever calls `tool`, where it is out of use."""
+        return f"{tool} is out of use: {self.advice}"
+
 
 def pin_of(definition: Mapping[str, Any], kind: ToolClass) -> Pin:
     """The pin of a definition, whose nesting is bounded."""
