@@ -199,6 +199,21 @@ def test_a_property_may_be_called_like_a_keyword() -> None:
     assert check(schema, {"$ref": "x", "$defs": 1}) is None
 
 
+@pytest.mark.parametrize("draft", ["draft-04/schema#", "draft-07/schema#", "draft/2020-12/schema"])
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [("uri", "https://de.example/wiki/Köln"), ("date-time", "2026-11-20 10:00"), ("email", "ü@x.example")],
+)
+def test_whether_a_value_has_its_format_is_for_the_server_to_say(draft: str, form: str, value: str) -> None:
+    schema = {
+        "$schema": f"http{'s' if '/20' in draft else ''}://json-schema.org/{draft}",
+        "type": "object",
+        "properties": {"value": {"type": "string", "format": form}},
+    }
+    assert check(schema, {"value": value}) is None
+    assert check(schema, {"value": 5}) is not None
+
+
 def test_references_with_escapes_and_into_lists_are_followed() -> None:
     schema = {"$defs": {"a/b": {"allOf": [{"type": "string"}]}}, "properties": {"x": {"$ref": "#/$defs/a~1b/allOf/0"}}}
 

@@ -150,7 +150,11 @@ def _compile(schema: Mapping[str, Any]) -> _Judge | None:
         # The linear-time engine of regular expressions: an upstream's pattern must not be able to stall the loop.
         options = jsonschema_rs.RegexOptions(size_limit=size)
         try:
-            validator = jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
+            # A format is a remark: a server may take what the library's strict idea of one does not, such as an address
+            # with an umlaut. By default the library would judge by it in the drafts up to 7.
+            validator = jsonschema_rs.validator_for(
+                dict(schema), offline=True, validate_formats=False, pattern_options=options
+            )
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, RecursionError):
             if not weight.patterns:
                 return None

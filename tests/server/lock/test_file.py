@@ -132,7 +132,8 @@ def test_many_writers_at_once_lose_nothing(lock: Path) -> None:
 def test_a_writer_that_died_in_the_middle_is_not_waited_for(lock: Path, ago_s: float) -> None:
     mark = lock.with_name("headgate.lock.busy")
     mark.touch()
-    os.utime(mark, (time.time() - ago_s,) * 2)
+    then = time.time() - ago_s
+    os.utime(mark, (then, then))
 
     write_pins(lock, {"up": {"look": pin()}}, accepted=False)
 
