@@ -47,8 +47,8 @@ class Far:
 
 
 @asynccontextmanager
-async def running(far: Far, replicas: int = 1) -> AsyncGenerator[Upstream]:
-    upstream = Upstream("far", UpstreamRules(replicas=replicas), far.open, lambda: None)
+async def running(far: Far, replicas: int = 1, **rules: Any) -> AsyncGenerator[Upstream]:
+    upstream = Upstream("far", UpstreamRules(replicas=replicas, **rules), far.open, lambda: None)
     async with asyncio.TaskGroup() as tasks:
         owner = tasks.create_task(upstream.run())
         try:

@@ -1,7 +1,8 @@
 """Everything at once, in virtual time: batches and single calls, failures, lost sessions, reloads, callers that leave.
 
 Each seed is one episode. Whatever happens in it, every call ends and gives back what it held, and nobody is told what
-is not so: what is said not to have run has not, and a read sees every write that was made before it.
+is not so: what is said not to have run has not, a read sees every write that was made before it, and whatever else
+changes, a pace that stays as it is is kept to.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -33,7 +35,8 @@ from headgate.tools.rules import Rate, ToolRules, UpstreamRules
 
 EPISODES = 5_000 if DEEP else 150
 NAMES: tuple[str, ...] = ("a", "b")
-TOOLS = ("look", "look", "list", "change", "set")
+TOOLS = ("look", "look", "list", "paced", "change", "set")
+PACE = Rate(2, 1.0, 1)
 SERIALIZE: tuple[Serialize, ...] = ("batch", "upstream", "resource")
 UNSENT = ("error", "skipped")
 
@@ -46,10 +49,11 @@ class Server:
         self.trouble = chance.choice((0.05, 0.05, 0.3, 0.9))
         self.number = 0
         self.applied: list[str] = []
+        self.paced: list[float] = []
         read, write = self.read, self.write
         self.memory = MemoryUpstream(
-            [definition("look"), definition("list"), definition("change", "write"), definition("set", "write")],
-            {"look": read, "list": read, "change": write, "set": write},
+            [*map(definition, ("look", "list", "paced")), definition("change", "write"), definition("set", "write")],
+            {"look": read, "list": read, "paced": self.read_at_its_pace, "change": write, "set": write},
         )
 
     def opener(self) -> Open:
@@ -69,6 +73,10 @@ class Server:
         await self.work()
         self.fail(*_REFUSALS, *_BREAKS)
         return answer({"number": number}) if self.chance.random() > self.trouble / 5 else {"isError": True}
+
+    async def read_at_its_pace(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.paced.append(asyncio.get_running_loop().time())
+        return await self.read(arguments)
 
     async def write(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         await self.work()
@@ -114,7 +122,7 @@ class Episode:
                 timeout_s=chance.choice((0.5, 2, 5)),
                 retries=chance.choice((0, 2, 5)),
                 concurrency=chance.choice((None, None, 1)),
-                rate=chance.choice((None, None, Rate(5, 1.0, 5))),
+                rate=PACE if tool == "paced" else chance.choice((None, None, Rate(5, 1.0, 5))),
             )
             for tool in dict.fromkeys(TOOLS)
         }
@@ -236,6 +244,8 @@ async def test_whatever_happens_every_call_ends_and_holds_nothing_and_is_told_as
         await asyncio.sleep(700)  # writes that were given up may go on for ten minutes
         for driver in episode.drivers:
             assert_told_as_it_was(driver, episode.servers)
+        for server in episode.servers.values():
+            assert all(later - earlier > 0.499 for earlier, later in pairwise(server.paced))
 
         episode.calm()
         await asyncio.sleep(60)

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ from tests.proxy.far import Far, looking, now, running
 from tests.proxy.parts import all_at_once, answer, definition, turns
 from tests.virtual_time import in_virtual_time
 
-from headgate.proxy.connection import CallFailedError, Connection, Opening, UnavailableError
+from headgate.proxy.connection import CallFailedError, Connection, Opening, SessionGoneError, UnavailableError
 from headgate.proxy.replica import LIST_S, RELIST_S
 from headgate.proxy.session import SessionConnection
 from headgate.proxy.upstream import Upstream
-from headgate.tools.rules import UpstreamRules
+from headgate.tools.rules import Rate, UpstreamRules
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,30 @@ async def test_calls_while_it_is_starting_fail_together_with_the_verdict_and_its
         assert set(said) == {'upstream "far" is not available: cannot start it'}
         assert now() - started == pytest.approx(3, abs=0.01)
         assert upstream.listing.unavailable == "cannot start it"
+
+
+@in_virtual_time
+@pytest.mark.parametrize("lost", [False, True])
+async def test_calls_that_have_waited_for_a_session_keep_to_their_pace_once_it_has_come(*, lost: bool) -> None:
+    far, stamps = Far(), list[float]()
+
+    async def stamp(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if lost and not stamps:
+            stamps.append(now())
+            far.memory.drop("it was restarted")
+            raise SessionGoneError
+        stamps.append(now())
+        return answer()
+
+    far.memory.handlers = {"look": stamp}
+    far.takes_s = 5
+    async with running(far, rate=Rate(1, 1.0, 1)) as upstream:
+        assert await all_at_once(*(upstream.call(looking(timeout_s=7)) for _ in range(6))) == [answer()] * 6
+        assert now() > 10, "the last one has waited for its turn for longer than its own time is"
+
+    gaps = [later - earlier for earlier, later in pairwise(stamps)]
+    assert min(gaps) > 0.999
+    assert len(stamps) == 6 + lost
 
 
 @in_virtual_time

@@ -96,6 +96,14 @@ class SessionGoneError(CallFailedError):
         super().__init__("UPSTREAM_UNAVAILABLE", message, sent=False, transient=True)
 
 
+class SessionCameError(CallFailedError):
+    """A call has waited for its session, and then was not sent: the token that it had was for another time."""
+
+    def __init__(self) -> None:
+        """It is to be sent as soon as it has another."""
+        super().__init__("UPSTREAM_UNAVAILABLE", "the upstream came back too late for it", sent=False, transient=True)
+
+
 class TakenBackError(asyncio.CancelledError):
     """A call was cancelled before any of it had been sent, and now never will be."""
 

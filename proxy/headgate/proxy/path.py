@@ -8,6 +8,7 @@ Its order stands in `call_path` and in `_Way.call`:
 - while the upstream's *circuit* is open, a call is refused at once;
 - then it waits for its *permits*: the batch's cap, the upstream's, the tool's;
 - then for the *pace* that its limiters set, the last thing before it goes out, so that no token grows stale;
+- a call that has had to wait for its session after that goes back in line: what it held was for another time;
 - only then its *clock* starts: waiting for a turn or a permit does not count against a call's own timeout;
 - a write is *written down* before its first byte goes out, and so is its outcome before anybody hears of it; its turn
   ends with its answer, so that one commit takes its outcome and the intent of the next;
@@ -25,7 +26,7 @@ from headgate.proxy.attempt import Attempt, CallPath
 from headgate.proxy.circuit import Probe, no_probe
 from headgate.proxy.clocks import Clocks
 from headgate.proxy.coalesce import Coalesced
-from headgate.proxy.connection import CallFailedError, TurnedAwayError
+from headgate.proxy.connection import CallFailedError, SessionCameError, TurnedAwayError
 from headgate.proxy.direct import Begin, Direct, begin_nothing
 from headgate.proxy.flights import Flights
 from headgate.proxy.journal.journaled import Writes
@@ -170,8 +171,26 @@ class _Way:
         if not self._circuit.breaker.closed:
             self._circuit.left(attempt)
 
+    async def _line_up_again(self, attempt: Attempt, came: SessionCameError) -> None:
+        """Wait for permits and a token once more: calls that have waited for a session must not go out together."""
+        limits, clock = self._limits, attempt.clock
+        limits.leave(attempt)
+        if clock is not None and not came.sent:
+            clock.reschedule(None)  # nothing of it has been sent: this is still waiting for a turn
+            attempt.started_at = None
+        try:
+            await limits.enter(attempt)
+        except TurnedAwayError as turned_away:
+            raise (came if came.sent else turned_away) from None
+        if clock is not None and not came.sent:
+            attempt.started_at = asyncio.get_running_loop().time()
+            clock.reschedule(attempt.started_at + attempt.timeout_s)
+
     async def _prepare_another(self, attempt: Attempt, failed: CallFailedError) -> None:
         """Wait until the call may be made again; where it may not, `failed` is raised."""
+        if isinstance(failed, SessionCameError):
+            await self._line_up_again(attempt, failed)
+            return
         limits, breaker, now = self._limits, self._circuit.breaker, asyncio.get_running_loop().time()
         if failed.transient and failed.retry_after_s is not None:
             limits.pause(failed.retry_after_s)

@@ -16,6 +16,7 @@ from headgate.proxy.connection import (
     CallFailedError,
     Connection,
     Open,
+    SessionCameError,
     SessionGoneError,
     TakenBackError,
     UnavailableError,
@@ -236,7 +237,7 @@ class Upstream:
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
         over = None if attempt.first is None else attempt.first.over
-        replica, connection = over or self._least_busy() or await self._ready()
+        replica, connection = over or self._least_busy() or await self._ready_for(attempt)
         try:
             return await self._send_to(replica, connection, attempt)
         except SessionGoneError as gone:
@@ -244,7 +245,19 @@ class Upstream:
             if self._closing:
                 raise
             replica.turn_away_from(connection, str(gone))
-        return await self._send_to(*await self._ready(), attempt)
+        return await self._send_to(*await self._ready_for(attempt), attempt)
+
+    async def _ready_for(self, attempt: Attempt) -> tuple[Replica, Connection]:
+        """Wait until there is a session for a call.
+
+        Raises:
+            SessionCameError: There is one now, and a limit of the rate at which calls may go out.
+
+        """
+        ready = await self._ready()
+        if self._limits.of(attempt.tool)[1]:
+            raise SessionCameError
+        return ready
 
     async def _send_to(self, replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
         if attempt.withdrawn:
