@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -116,6 +117,28 @@ async def test_a_tool_that_comes_or_goes_is_told_of(mode: str) -> None:
             after = await names(client)
 
     assert (before, after) == ([*OWN, "shop__look", "shop__pay"], [*OWN, "shop__look"])
+
+
+async def test_of_lists_that_are_what_they_were_nobody_is_told(mode: str) -> None:
+    shop, heard = Shop(), list[object]()
+
+    async def hear(message: object) -> None:
+        heard.append(message)
+
+    async with gate_with(shop=shop) as gate, client_of(gate, mode, message_handler=hear) as client:
+        listening = client.listen(tools_list_changed=True) if mode == "auto" else nullcontext()
+        async with listening:
+            for _ in range(3):
+                shop.upstream.definitions = [*map(dict, shop.upstream.definitions)]
+                shop.upstream.drop("restarted")
+                await anyio.sleep(40)
+                assert "shop__pay" in await names(client)
+            assert heard == []
+
+            shop.upstream.definitions = [tool("look", read=True)]
+            shop.upstream.drop("restarted")
+            await anyio.sleep(40)
+            assert [type(message) for message in heard] == [types.ToolListChangedNotification]
 
 
 PASSED: dict[str, dict[str, Any]] = {

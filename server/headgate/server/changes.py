@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mcp.server.session import ServerSession
@@ -41,6 +42,8 @@ class Changes:
         self._news = asyncio.Event()
         self._changed: set[str] = set()
         self._updated: dict[str, Mapping[str, Any]] = {}
+        self._offered: object = None
+        """What clients have been told of, as far as their lists of tools depend on it."""
 
     def close(self) -> None:
         """End the subscriptions, each with its answer: they would hold up an orderly end for ever."""
@@ -48,6 +51,7 @@ class Changes:
 
     async def run(self) -> None:
         """Tell of changes, until cancelled."""
+        self._offered = self._offers()
         unwatch = self._gate.watch(self._tools_changed)
         self._gate.clients.news = self._take
         self._gate.clients.anyone = self._passed.anyone
@@ -68,10 +72,16 @@ class Changes:
             self._passed.desk.close()
 
     def _tools_changed(self) -> None:
-        if self._gate.settings.headgate.expose == "batch" and not self._gate.settings.recipes:
-            return  # no tool that is listed depends on an upstream
+        before, self._offered = self._offered, self._offers()
+        with suppress(RecursionError):  # one is nested too deeply to be compared
+            if before == self._offered:
+                return  # upstreams come and go, and some say without end that their tools have changed
         self._changed.add("notifications/tools/list_changed")
         self._news.set()
+
+    def _offers(self) -> object:
+        tools = [(tool.qualified, tool.kind, tool.rules.kind, tool.definition) for tool in self._gate.offered()]
+        return tools, self._gate.settings.tenants
 
     def _take(self, _upstream: str, method: str, params: Mapping[str, Any]) -> None:
         if method in _LISTS:
