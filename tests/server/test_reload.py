@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.upstreams.running import recorder_upstream
 
 from headgate.server.gate import Gate
 from headgate.server.opening import open_gate
-from headgate.server.reload import WATCH_AFTER_S, Reloader, difference
+from headgate.server.reload import Reloader, difference
 from headgate.server.settings import parse_settings
 
 RELOADS = int(os.environ.get("HEADGATE_RELOADS", "60"))
@@ -148,35 +148,6 @@ async def test_a_file_that_says_the_same_changes_nothing(file: File, caplog: pyt
         assert await reloader.reread()
         assert gate.settings is before
     assert not [record for record in caplog.records if record.name == "headgate.server.reload"]
-
-
-async def test_a_new_file_in_the_place_of_the_old_is_noticed(file: File) -> None:
-    async with file.open() as (gate, reloader), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(reloader.run())
-        await asyncio.sleep(WATCH_AFTER_S + 0.3)  # the watcher says nothing when it is ready
-        text = file.path.read_text(encoding="utf-8")
-        other = file.path.with_name("other")
-        other.write_text(text.replace("[headgate]", "[headgate]\nmax_calls = 7"), encoding="utf-8")
-        other.replace(file.path)
-        await until(lambda: gate.settings.headgate.max_calls == 7)
-        running.cancel()
-
-
-async def test_where_the_system_has_no_watch_left_serving_goes_on_and_it_is_said(
-    file: File, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def none_left(*_: object, **__: object) -> AsyncIterator[object]:
-        raise OSError("OS file watch limit reached.")
-
-    monkeypatch.setattr("watchfiles.awatch", none_left)
-    monkeypatch.setattr("headgate.server.reload.WATCH_AFTER_S", 0)
-    async with file.open() as (gate, reloader), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(reloader.run())
-        await until(lambda: "not noticed by themselves (OS file watch limit reached.)" in caplog.text)
-        assert ended(await gate.batch([wait("a")])) == {"a": "ok"}
-        file.write({"rec": recorder_upstream(file.log)}, max_calls=9)
-        await until(lambda: gate.settings.headgate.max_calls == 9)  # it is read once more when a watch would have begun
-        running.cancel()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")

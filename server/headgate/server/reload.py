@@ -10,16 +10,17 @@ from pathlib import Path
 
 from headgate.server.beside import beside
 from headgate.server.gate import Gate
+from headgate.server.lock.keeper import Stamp, stamp_of
 from headgate.server.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger(__name__)
 
-WATCH_AFTER_S = 1.0
-"""When the watch begins: what it takes would keep the first answers waiting."""
-WATCHING_AFTER_S = 2.0
-"""When it has surely begun: a change before that is seen by nobody, so the file is read again then."""
-SETTLE_MS = 300
-"""How long a file may go on changing before it is read: editors write in several steps."""
+LOOK_S = 1.0
+"""How often it is looked whether the file is another."""
+SETTLE_S = 0.3
+"""How long it has to stay as it is before it is read: editors write in several steps, or take it away first."""
+MAX_SETTLES = 10
+"""One that goes on changing is read all the same."""
 
 
 @asynccontextmanager
@@ -50,7 +51,6 @@ class Reloader:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch())
-                loop.call_later(WATCHING_AFTER_S, self._asked.set)
                 while True:
                     await self._asked.wait()
                     self._asked.clear()
@@ -75,21 +75,25 @@ class Reloader:
         return True
 
     async def _watch(self) -> None:
-        """Watch the folder and not the file: editors put a new file into its place."""
-        await asyncio.sleep(WATCH_AFTER_S)
-        # Its types name trio's, which is not there.
-        from watchfiles import awatch  # noqa: PLC0415 # pyright: ignore[reportUnknownVariableType]
+        """Have the file read again whenever it may be another, and once at first: it may have changed before that."""
+        path = self._path.absolute()
+        await asyncio.sleep(LOOK_S)  # what it takes would keep the first answers waiting
+        while True:
+            seen = await _settled(path)
+            self._asked.set()
+            while await asyncio.to_thread(stamp_of, path) == seen:  # noqa: ASYNC110 - nothing sets an event
+                await asyncio.sleep(LOOK_S)
 
-        folder = self._path.absolute().parent
-        try:
-            async for changes in awatch(folder, recursive=False, debounce=SETTLE_MS):
-                if any(Path(changed).name == self._path.name for _, changed in changes):
-                    self._asked.set()
-        except (OSError, RuntimeError) as refused:
-            # A system has so many watches, and editors take thousands of them. Serving needs none.
-            logger.warning(
-                "changes of %s are not noticed by themselves (%s): SIGHUP has it read again", self._path, refused
-            )
+
+async def _settled(path: Path) -> Stamp | None:
+    """The stamp of a file that has stayed as it is for a while."""
+    stamp = await asyncio.to_thread(stamp_of, path)
+    for _ in range(MAX_SETTLES):
+        await asyncio.sleep(SETTLE_S)
+        before, stamp = stamp, await asyncio.to_thread(stamp_of, path)
+        if stamp == before:
+            break
+    return stamp
 
 
 def difference(before: Settings, now: Settings) -> str:

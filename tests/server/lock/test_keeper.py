@@ -1,6 +1,7 @@
 """The lock file and the pins of a running gate, in step."""
 
 import logging
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -70,6 +71,16 @@ def is_damaged(lock: Path) -> bool:
 
 def removed(lock: Path) -> None:
     lock.unlink()
+
+
+def mounted(lock: Path) -> None:
+    """Put a lock file there as Kubernetes mounts one, and another that `..data` could lead to."""
+    for version, definition in (("1", FIRST), ("2", OTHER)):
+        folder = lock.parent / version
+        folder.mkdir()
+        write_pins(folder / lock.name, {"shop": {"find": pin_of(definition, "read")}}, accepted=True)
+    (lock.parent / "..data").symlink_to("1")
+    lock.symlink_to(f"..data/{lock.name}")
 
 
 @asynccontextmanager
@@ -153,6 +164,17 @@ async def test_what_is_accepted_is_believed_without_a_restart(lock: Path, within
         await until(lambda: found(gate).kind == "read", within)
 
     assert told == [1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+async def test_what_is_accepted_elsewhere_is_believed_once_a_link_leads_there(lock: Path, within: Within) -> None:
+    mounted(lock)
+
+    async with gate_of(lock, changing(OTHER)) as gate:
+        assert found(gate).kind == "write"
+        (lock.parent / "..data_tmp").symlink_to("2")
+        (lock.parent / "..data_tmp").replace(lock.parent / "..data")
+        await until(lambda: found(gate).kind == "read", within)
 
 
 async def test_under_strict_only_what_was_accepted_can_be_called(lock: Path, within: Within) -> None:

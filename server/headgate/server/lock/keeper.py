@@ -16,6 +16,9 @@ LOOK_S = 2.0
 GATHER_S = 0.2
 """Upstreams that come up one after another are written down together."""
 
+Stamp = tuple[int, ...]
+"""What tells one state of a file from the next, without reading it."""
+
 
 @asynccontextmanager
 async def keeping(lock: Path | None) -> AsyncGenerator[Pins | None]:
@@ -46,7 +49,7 @@ class _Keeper:
         self._lock = lock
         self._added = asyncio.Event()
         self._said = ""
-        self._stamp = _stamp_of(lock)
+        self._stamp = stamp_of(lock)
         self.pins.load(self._read())  # here, before any upstream lists: nothing must be taken for new that is not
         self.pins.added = self._added.set
 
@@ -59,7 +62,7 @@ class _Keeper:
             if self._added.is_set():
                 await asyncio.sleep(GATHER_S)
                 await self.write()
-            stamp = await asyncio.to_thread(_stamp_of, self._lock)
+            stamp = await asyncio.to_thread(stamp_of, self._lock)
             if stamp != self._stamp:
                 self._stamp = stamp
                 self.pins.load(await asyncio.to_thread(self._read))
@@ -99,10 +102,13 @@ class _Keeper:
         self._said = what
 
 
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
-    """What tells one writing of a file from the next."""
+def stamp_of(path: Path) -> Stamp | None:
+    """Other after each writing of the file at `path`, and where another file is there now, by whatever links that is.
+
+    `None` where there is none.
+    """
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
