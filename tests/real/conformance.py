@@ -24,6 +24,7 @@ from tests.real.gates import free_port, http_headgate, wait_for_port
 from tests.real.install_npm import find_node
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 SUITE = HERE / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 REVISIONS = ("2025-11-25", "2026-07-28")
 LIMIT_S = 240
@@ -49,7 +50,9 @@ class Verdict:
 def fixture_server() -> Generator[str]:
     """The URL of a fixture server, until the block ends."""
     port = free_port()
-    with subprocess.Popen([sys.executable, "-W", "ignore", str(HERE / "conformance_server.py"), str(port)]) as process:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.real.conformance_server", str(port)], cwd=ROOT
+    ) as process:
         try:
             wait_for_port(port, process)
             yield f"http://127.0.0.1:{port}/mcp"
