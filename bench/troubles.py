@@ -61,6 +61,7 @@ FAULTS = {
     "stdio garbage": _spewing("garbage"),
     "stdio news": _spewing("news"),
     "stdio unknown news": _spewing("unknown"),
+    "stdio large news": _spewing("large"),
     "stdio changes": _spewing("changes"),
     "stdio questions": _spewing("asks"),
     "stderr flood": _spewing("stderr"),

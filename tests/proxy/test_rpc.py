@@ -84,6 +84,8 @@ async def test_an_answer_to_nobody_changes_nothing(identity: Any) -> None:
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b'{"jsonrpc":"2.0","method":7}',
+        b'{"jsonrpc":"2.0","id":007,"result":{"n":NaN}}',
+        b'{"jsonrpc":"2.0","id":"\xff","result":{"n":NaN}}',
         b'[{"jsonrpc":"2.0","id":1,"result":{}}]',
     ],
 )
@@ -102,6 +104,7 @@ async def test_garbage_is_counted_and_otherwise_ignored(garbage: bytes) -> None:
     "broken",
     [
         b'{"jsonrpc":"2.0","id":1,"result":{"n":NaN}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"method":"m","n":NaN}}',
         b'{"result":{"n":Infinity},"jsonrpc":"2.0","id":1}\r',
         b'{"id":1,"jsonrpc":"2.0","result":{"s":"\xff"}}',
     ],

@@ -2,6 +2,7 @@
 
 import time
 
+import orjson
 import pytest
 from tests.proxy.line import Line
 from tests.timings import SLACK_S
@@ -41,8 +42,11 @@ async def test_an_answer_that_was_too_long_to_be_kept_fails_only_the_request_tha
     [
         (b'{"jsonrpc":"2.0","id":7,"result":{"text":"xxx', b'xxx"}}'),
         (b'{"jsonrpc":"2.0","method":"m","params":{"id":1,"text":"xxx', b'xxx"}}'),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"text":"xxx', b'xxx"}}'),
+        (b'{"method":"m","params":{"text":"xxx', b'xxx"},"id":1}'),
         (b'{"jsonrpc":"2.0","result":{"text":"xxx', b'xxx","id":1}}'),
         (b'{"jsonrpc":"2.0","result":{"text":"\\"id\\":1,', b'xxx"}}'),
+        (b'{"jsonrpc":"2.0","id":007,"result":{"text":"xxx', b'xxx"}}'),
         (b"xxxx", b"xxxx"),
         (b"", b""),
     ],
@@ -65,3 +69,49 @@ async def test_an_answer_of_too_many_parts_is_too_large_and_is_not_parsed() -> N
     assert time.process_time() - began < 0.1 + SLACK_S / 10
     with pytest.raises(CallFailedError, match="it holds more than 400,000 lists and objects"):
         await request.answer()
+
+
+MANY = b'{"key":"value"},' * 300_000
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","method":"m","params":{"data":[%s0]}}' % MANY,
+        b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"data":[%s0]}}' % MANY,
+        b'{"jsonrpc":"2.0","id":7,"result":{"data":[%s0]}}' % MANY,
+        b'{"jsonrpc":"2.0","method":"m","params":{%s"k":0}}' % b"".join(b'"key %d":0,' % n for n in range(300_000)),
+        b'{"jsonrpc":"2.0","method":"m","params":{"data":[%s0]}}' % (b"0," * 1_000_000),
+    ],
+    ids=["notification", "request", "late answer", "members", "numbers"],
+)
+async def test_what_nobody_asked_for_is_not_parsed_if_it_holds_much(line: bytes) -> None:
+    end = Line()
+    request = end.rpc.request("m", {})
+    began = time.process_time()
+    orjson.loads(line)
+    parsed = time.process_time()
+    end.rpc.receive(line)
+    assert time.process_time() - parsed < (parsed - began) / 2
+    assert end.rpc.ignored == 1
+    assert end.rpc.unasked > len(line) // 512
+    end.says(id=1, result={"n": 1})
+    assert await request.answer() == {"n": 1}
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"result":{"method":"m","data":[%s0]}}' % MANY,
+        b'{"jsonrpc":"2.0","result":{"data":[%s0]},"id":1}' % MANY,
+        b'{"jsonrpc":"2.0","result":{"data":[%s0]},"id":1,"more":0}' % MANY,
+    ],
+    ids=["id first", "id last", "id between"],
+)
+async def test_an_answer_may_hold_more_than_what_nobody_asked_for(line: bytes) -> None:
+    end = Line()
+    request = end.rpc.request("m", {})
+    end.rpc.receive(line)
+    assert len((await request.answer())["data"]) == 300_001

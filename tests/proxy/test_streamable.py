@@ -64,6 +64,15 @@ async def test_an_answer_comes_as_an_event_among_others(line_end: str) -> None:
         assert await connection.call_tool("ask", {}) == NOTHING
 
 
+async def test_what_nobody_asked_for_is_let_go_before_an_answer_if_it_holds_much() -> None:
+    much: list[list[int]] = [[]] * 500_000
+    news = event({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": much}})
+    other = event({"jsonrpc": "2.0", "result": {"content": much}, "id": 999_999})
+    async with opened() as (server, connection):
+        server.raw["ask"] = stream(news, other, event(ANSWER))
+        assert await connection.call_tool("ask", {}) == NOTHING
+
+
 async def test_an_answer_in_many_small_pieces_and_lines_is_one() -> None:
     text = "data: " + json.dumps(ANSWER, indent=1).replace('"ID"', "ID").replace("\n", "\ndata: ") + "\n\n"
     async with opened() as (server, connection):

@@ -73,6 +73,8 @@ SPEWED = {
     "lines": b"x" * (64 * 1024 * 1024 - 1) + b"\n",
     "news": told("notifications/message", params={"level": "info", "data": "x" * 60}) * 400,
     "unknown": told("notifications/of/a/kind", params={"data": "x" * 60}) * 400,
+    "large": b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":[%s0]}}\n'
+    % (b'{"key":"value"},' * 390_000),
     "changes": told("notifications/tools/list_changed") * 800,
     "asks": told("no/such/method", id="x", params={}) * 800,
 }

@@ -13,12 +13,12 @@ from mcp_types import RequestId
 
 from headgate.proxy.backpressure import weight_of
 from headgate.proxy.connection import CallFailedError
+from headgate.proxy.edges import LONG, MAX_NODES, identity_in, is_news, is_too_full
 from headgate.proxy.event_stream import Event
 from headgate.proxy.http_body import Pauses, events_of
 from headgate.proxy.http_session import EVENTS, HttpSession, media_type
 from headgate.proxy.line import Line
 from headgate.proxy.messages import heard
-from headgate.proxy.rpc import MAX_NODES
 
 _MAX_RESUMED = 3
 """How often in a row a broken stream is opened again without an event in between."""
@@ -28,8 +28,6 @@ _DOUBLED = 6
 """How often the wait is doubled. A stream in which nothing is ever said may fail thousands of times."""
 _LAST_EVENT_S = 0.01
 """How long the end of a stream may come after the answer in it."""
-_LONG = 256 * 1024
-"""Bytes of a message below which its lists and objects are not counted."""
 
 
 @dataclass(slots=True)
@@ -87,6 +85,9 @@ class Streams:
                 place.note(event)
                 if event.name != "message" or not event.data:
                     continue
+                if _is_too_much(event.data, identity):
+                    self._let_go(event.data)
+                    continue
                 message = heard(countable(event.data))
                 if message is not None and "method" in message:
                     self._line.unasked += weight_of(event.data)
@@ -97,9 +98,12 @@ class Streams:
                 elif message is None and identity is not None:
                     raise no_json()
                 else:
-                    self._line.unasked += weight_of(event.data)
-                    self._line.ignored += 1
+                    self._let_go(event.data)
         return None
+
+    def _let_go(self, message: bytes) -> None:
+        self._line.unasked += weight_of(message)
+        self._line.ignored += 1
 
     async def resumed(self, identity: RequestId, place: Place) -> dict[str, Any] | None:
         """Go on with a stream that has ended too early, if the upstream has said where to.
@@ -165,10 +169,21 @@ def countable(message: bytes) -> bytes:
         CallFailedError: It is refused.
 
     """
-    if len(message) > _LONG and message.count(b"{") + message.count(b"[") > MAX_NODES:
+    if len(message) > LONG and is_too_full(message, awaited=True):
         words = f"its answer is too large: it holds more than {MAX_NODES:,} lists and objects"
         raise CallFailedError("RESULT_TOO_LARGE", words, sent=True)
     return message
+
+
+def _is_too_much(message: bytes, identity: RequestId | None) -> bool:
+    """Whether so much is in a message that it is not parsed, since it is not the answer to request `identity`."""
+    if len(message) <= LONG:
+        return False
+    if identity is not None and not is_news(message):
+        answered = identity_in(message)
+        if answered is None or coerce_request_id(answered) == coerce_request_id(identity):
+            return False
+    return is_too_full(message, awaited=False)
 
 
 def answers(message: Mapping[str, Any], identity: RequestId) -> bool:

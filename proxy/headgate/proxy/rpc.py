@@ -5,31 +5,21 @@ the shorter way of `request`: one future each, no task, no validation of what on
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 import anyio
-import orjson
 from mcp.shared.dispatcher import CallOptions, as_request_id, coerce_request_id
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestId
 
 from headgate.proxy.backpressure import weight_of
 from headgate.proxy.connection import CallFailedError, TakenBackError
+from headgate.proxy.edges import LONG, MAX_NODES, identity_between, identity_in, is_news, is_too_full
 from headgate.proxy.input import Slip
 from headgate.proxy.line import Line
 from headgate.proxy.messages import encoded, error_of, heard
-from headgate.proxy.output import TooLong
-
-MAX_NODES = 400_000
-"""Lists and objects in one message, as counted by their brackets: more would hold up everybody while it is parsed."""
-_LONG = 256 * 1024
-_EDGE = 512
-_ID = rb'(-?[0-9]{1,20}|"[^"\\]{0,200}")'
-_ID_AT_HEAD = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*' + _ID + rb"\s*,")
-_ID_AT_TAIL = re.compile(rb',\s*"id"\s*:\s*' + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
-"""Where the id of an answer stands that is not parsed: as its first or last member, the version perhaps beside it."""
+from headgate.proxy.output import EDGE, TooLong
 
 
 class LineClosedError(Exception):
@@ -116,9 +106,9 @@ class Rpc(Line):
 
     def receive(self, line: bytes) -> None:
         """Take one message in."""
-        if len(line) > _LONG and line.count(b"{") + line.count(b"[") > MAX_NODES:
+        if len(line) > LONG and is_too_full(line, awaited=self._may_be_awaited(line)):
             self.unasked += weight_of(line)
-            self._too_large(line[:_EDGE], line[-_EDGE:], f"it holds more than {MAX_NODES:,} lists and objects")
+            self._too_large(line[:EDGE], line[-EDGE:], f"it holds more than {MAX_NODES:,} lists and objects")
             return
         message = heard(line)
         if message is not None and "method" not in message and self._settle(message):
@@ -132,13 +122,20 @@ class Rpc(Line):
         elif "method" in message:
             self.take(message)
 
+    def _may_be_awaited(self, line: bytes) -> bool:
+        """Whether it is an answer that somebody waits for, as far as its edges tell."""
+        if is_news(line):
+            return False
+        identity = identity_in(line)
+        return self.expects if identity is None else coerce_request_id(identity) in self._pending
+
     def _is_broken_answer(self, line: bytes) -> bool:
         """Whether a line that is no JSON is an answer that is awaited all the same, such as one with NaN in it.
 
         Its request fails then: nobody is to wait for the end of their time for what has come.
         """
-        head, tail = line[:_EDGE], line[-_EDGE:]
-        if not tail.rstrip().endswith(b"}") or b'"method"' in head:
+        head, tail = line[:EDGE], line[-EDGE:]
+        if not tail.rstrip().endswith(b"}"):
             return False
         request = self._answered_between(head, tail)
         if request is None:
@@ -169,8 +166,7 @@ class Rpc(Line):
 
     def _answered_between(self, head: bytes, tail: bytes) -> "Request | None":
         """The awaited request that a message answers of which only the edges are looked at; it is awaited no longer."""
-        found = _ID_AT_HEAD.match(head) or _ID_AT_TAIL.search(tail)
-        request = None if found is None else self._take_pending(orjson.loads(found[1]))
+        request = self._take_pending(identity_between(head, tail))
         return None if request is None or request.landing.done() else request
 
     def close(self, reason: str) -> None:
