@@ -191,9 +191,14 @@ async def test_what_is_no_answer_fails_its_call_in_words_and_nothing_else(answer
 
 
 async def test_an_answer_longer_than_it_says_is_cut_there_and_the_rest_is_nobodys() -> None:
-    body = b'{"jsonrpc": "2.0", "id": 1, "result": {}}'
-    failure = await failure_among_siblings(raw(f"{JSON}Content-Length: 10\r\n", body + b"HTTP/1.1 200 OK\r\n"))
-    assert str(failure) == "its answer is not valid JSON"
+    async def write(_identity: object, writer: asyncio.StreamWriter) -> None:
+        await reply(writer, "200 OK", b"", more="Content-Length: 0\r\n")
+        await reply(writer, "200 OK", ANSWER % b"")
+
+    async with opened(bad=write) as (_, connection):
+        for _ in range(3):
+            assert str(await failure_of(connection)) == "its answer is not valid JSON"
+            assert await connection.call_tool("ok", {}) == NOTHING
 
 
 @pytest.mark.parametrize("before", [b"\r\n\t ", b"\xef\xbb\xbf"])

@@ -17,9 +17,9 @@ from headgate.proxy.oauth.bearer import Bearer
 from headgate.proxy.oauth.ending import Ending
 from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.param_headers import ParamHeaders
+from headgate.proxy.pool import Pool, Transport
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.session import KnownEra, Send, SessionConnection, answered_with_error, negotiated
-from headgate.proxy.sockets import socket_options
 from headgate.proxy.streamable import Streamable
 from headgate.proxy.target import HttpTarget
 
@@ -27,8 +27,6 @@ CONNECT_S = 10.0
 """How long a connection may take to come about, and how long a request may wait for one that is free."""
 _SPARE_CONNECTIONS = 4 + MAX_LATE
 """Beside the calls in flight: the upstream's own stream, listings, what we say out of courtesy, and late writes."""
-_KEPT_S = 4.0
-"""How long an idle connection is kept. Many servers close theirs after 5 s: a request sent at that moment is lost."""
 
 
 def http_opener(
@@ -63,12 +61,7 @@ def http_opener(
 
 def client_of(target: HttpTarget, concurrency: int, bearer: Bearer | None = None) -> httpx.AsyncClient:
     """An HTTP client with the target's headers, and its token. How long an answer may take is for its user to say."""
-    limits = httpx.Limits(
-        max_connections=concurrency + _SPARE_CONNECTIONS,
-        max_keepalive_connections=concurrency + _SPARE_CONNECTIONS,
-        keepalive_expiry=_KEPT_S,
-    )
-    transport = httpx.AsyncHTTPTransport(_trust(target), limits=limits, socket_options=socket_options())
+    transport = Transport(Pool(concurrency + _SPARE_CONNECTIONS, _trust(target)))
     return httpx.AsyncClient(
         headers={"accept-encoding": ENCODINGS, **target.headers},
         timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),

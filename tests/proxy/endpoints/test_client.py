@@ -382,6 +382,14 @@ async def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_aga
     assert there.connections == 5
 
 
+@pytest.mark.parametrize("rest", [response(b'{"of": "another"}'), b"and so on"])
+async def test_what_a_server_sends_beyond_its_answer_is_not_the_answer_to_the_next_call(rest: bytes) -> None:
+    async with served() as (there, client):
+        there.answers["/v1/a"] = response(b"{}") + rest
+        assert (await client.send(GET)).body == b"{}"
+        assert b'"target": "/v1/b"' in (await client.send(Prepared("POST", "/v1/b", {}))).body
+
+
 async def test_a_header_that_no_header_can_hold_is_refused() -> None:
     async with served() as (there, client):
         for value in ("\u2028", "a\r\nX: y"):

@@ -17,13 +17,11 @@ from headgate.proxy.endpoints.endpoint import READS
 from headgate.proxy.endpoints.request import Prepared
 from headgate.proxy.endpoints.vetting import Reach
 from headgate.proxy.http_body import ENCODINGS, whole_body
+from headgate.proxy.pool import Pool
 from headgate.proxy.recall import watched
-from headgate.proxy.sockets import socket_options
 
 CONNECT_S = 10.0
 MAX_REDIRECTS = 5
-KEEP_S = 30.0
-"""How long a connection is kept that nobody uses."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SAME_AGAIN = frozenset((HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT))
 """Redirects that say: not here, send the same there."""
@@ -37,7 +35,7 @@ class Client:
     base: Base
     headers: Mapping[str, str]
     """What every request carries."""
-    pool: httpcore.AsyncConnectionPool
+    pool: Pool
     most: int
     """Bytes of an answer."""
 
@@ -135,14 +133,8 @@ async def client_for(
     most: int,
 ) -> AsyncGenerator[Client]:
     """A client for `base` with `concurrency` connections. Proxies of the environment are not used."""
-    async with httpcore.AsyncConnectionPool(
-        ssl_context=httpx.create_ssl_context() if base.scheme == "https" else None,
-        max_connections=concurrency,
-        max_keepalive_connections=concurrency,
-        keepalive_expiry=KEEP_S,
-        network_backend=VettedBackend(reach, resolver),
-        socket_options=socket_options(),
-    ) as pool:
+    trust = httpx.create_ssl_context() if base.scheme == "https" else None
+    async with Pool(concurrency, trust, VettedBackend(reach, resolver)) as pool:
         yield Client(base, headers, pool, most)
 
 

@@ -6,15 +6,14 @@ environment, which would do one of its own.
 
 import asyncio
 import logging
-import select
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import httpcore2 as httpcore
 
 from headgate.proxy.endpoints.vetting import Reach, literal, refused
+from headgate.proxy.pool import Network
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
         """`resolver` says what a name stands for."""
         self._reach = reach
         self._resolve = resolver
-        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._network = Network()
 
     async def connect_tcp(
         self,
@@ -60,11 +59,9 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
         failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
         for address in addresses:
             try:
-                stream = await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as broken:
                 failure = broken
-            else:
-                return _Stream(stream, stream.get_extra_info("socket"))
         raise failure or httpcore.ConnectError("the name stands for no address")
 
     async def _vetted(self, host: str, port: int, timeout_s: float | None) -> Sequence[str]:
@@ -83,45 +80,3 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
             logger.warning("%s stands for %s, which is not connected to", host, ", ".join(addresses))
             raise NotVettedError(f"{host} stands for {_CALLED[kind]}")
         return addresses
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that says at once whether its peer has ended it.
-
-    The pool asks that of each idle connection at every request, and the answer of the stream itself costs as much as a
-    tenth of the request.
-    """
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream, socket: Any) -> None:
-        self._inner = inner
-        self._socket = socket
-        self._poll = getattr(select, "poll", lambda: None)()  # Windows has none
-        if self._poll is not None:
-            self._poll.register(socket.fileno(), select.POLLIN)
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's own
-        return await self._inner.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's own
-        await self._inner.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._socket)
-        except BaseException:
-            await self._inner.aclose()  # nobody else does, where it is cancelled
-            raise
-
-    def get_extra_info(self, info: str) -> Any:
-        if info != "is_readable" or self._poll is None:
-            return self._inner.get_extra_info(info)
-        # A closed socket has no number any more, and its old one may be another's.
-        return self._socket.fileno() < 0 or bool(self._poll.poll(0))
