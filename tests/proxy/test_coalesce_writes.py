@@ -1,11 +1,22 @@
 """Identical reads before, during and after a write: none is given what is older than it may be."""
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
 from tests.proxy.counter import Tally, add, batch, count_in, get, merged, outcomes, run
 from tests.proxy.merging import PAY, Line, look
 from tests.proxy.parts import answer, turns
 from tests.virtual_time import in_virtual_time
 
-from headgate.proxy.attempt import Ahead
+from headgate.proxy.attempt import Ahead, Attempt
+from headgate.proxy.connection import CallFailedError
+from headgate.proxy.journal.journaled import Writes
+from headgate.proxy.journal.memory import MemoryJournal
+from headgate.proxy.limits import Limits
+from headgate.proxy.path import call_path
+from headgate.tools.rules import UpstreamRules
 
 
 @in_virtual_time
@@ -88,3 +99,28 @@ async def test_an_answer_fetched_ahead_that_lands_during_a_write_is_given_to_nob
         await turns()
         assert len(line.sent) == 3
     assert told == [None, False]
+
+
+@in_virtual_time
+async def test_an_answer_fetched_ahead_is_given_to_nobody_once_a_write_that_was_given_up_is_answered() -> None:
+    state = 0
+
+    async def send(sending: Attempt) -> Mapping[str, Any]:
+        nonlocal state
+        sending.sent = True
+        if sending.tool.kind == "write":
+            await asyncio.sleep(5)
+            state = 1
+        return answer(state)
+
+    writes = Writes(MemoryJournal(asyncio.get_running_loop().time))
+    call = call_path(Limits(UpstreamRules(), "up"), send, writes=writes)
+    async with writes.running():
+        with pytest.raises(CallFailedError) as failed:
+            await call(Attempt(PAY.tool, {}, 1.0))
+        assert failed.value.failure("write").code == "OUTCOME_UNKNOWN"
+        await call(look(ahead=Ahead(10, lambda _ahead: None)))
+        assert await call(look()) == answer(0)
+        await call(look(ahead=Ahead(10, lambda _ahead: None)))
+        await asyncio.sleep(5)
+        assert await call(look()) == answer(1)

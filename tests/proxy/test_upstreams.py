@@ -167,6 +167,38 @@ async def test_a_tool_whose_definition_changes_while_its_call_waits_is_not_belie
     assert (codes[:2], len(made)) == ((["DENIED"] * 2, 1) if pin == "strict" else (["UPSTREAM_ERROR"] * 2, 3))
 
 
+async def test_an_upstream_that_is_back_before_its_calls_have_ended_goes_on_under_its_limits() -> None:
+    busy = most = 0
+
+    async def pay(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await asyncio.sleep(10)
+        busy -= 1
+        return answer()
+
+    far = MemoryUpstream([definition("pay", "write")], {"pay": pay})
+    rules = UpstreamRules()
+    upstreams = Upstreams({"far": (rules, far.open)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        found = upstreams.catalogue.find("far__pay")
+        assert isinstance(found, Tool)
+
+        async def pay_again() -> Mapping[str, Any]:
+            await asyncio.sleep(1)
+            upstreams.become({})
+            await asyncio.sleep(1)
+            upstreams.become({"far": (rules, far.open)})
+            await asyncio.sleep(1)
+            return await upstreams.call(attempt(found))
+
+        assert await all_at_once(upstreams.call(attempt(found)), pay_again) == [answer()] * 2
+        assert names(upstreams) == ["far__pay"]
+    assert most == 1, "writes take turns"
+
+
 async def test_other_rules_decide_anew_whether_a_schema_has_to_be_fit_for_use() -> None:
     unfit: dict[str, Any] = {"type": "object", "properties": {"where": {"$ref": "https://elsewhere.example/schema"}}}
     far = MemoryUpstream([definition("look", "read", unfit)], {"look": look})

@@ -120,19 +120,19 @@ class Flights:
     def ended(self, key: Key, flight: Flight) -> None:
         """Take note that a read was answered."""
         if self._writes:
-            self._part()
+            self.part()
         else:
             self.close(key, flight)
 
     def write_begins(self) -> None:
         """Let nobody join a read that was there before the write."""
         self._writes += 1
-        self._part()
+        self.part()
 
     def write_ends(self) -> None:
         """Let nobody join a read that was there before the end of the write."""
         self._writes -= 1
-        self._part()
+        self.part()
 
     def keep(self, key: Key, flight: Flight, answer: Result, ahead: Ahead) -> None:
         """Keep an answer for whoever asks next, unless a write may have made it old already."""
@@ -159,7 +159,8 @@ class Flights:
         del self._open[key], self._kept[key]
         flight.drop()
 
-    def _part(self) -> None:
+    def part(self) -> None:
+        """Let nobody join what is there by now."""
         if self._open:
             self._open = {}
         if self._kept:

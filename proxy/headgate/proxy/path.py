@@ -19,7 +19,7 @@ All from the circuit on is one function: a wrapper for each would cost a call mo
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from headgate.proxy.attempt import Attempt, CallPath
@@ -36,11 +36,12 @@ from headgate.proxy.limits import Limits
 class Path:
     """Reads go one way and writes another. `begin` has a read set out that need not wait for anything."""
 
-    def __init__(self, reads: CallPath, writes: CallPath, begin: Begin) -> None:
-        """`begin` has a read set out `reads` way."""
+    def __init__(self, reads: CallPath, writes: CallPath, begin: Begin, part: Callable[[], None]) -> None:
+        """`begin` has a read set out `reads` way. `part` lets nobody join the reads that are there by then."""
         self._reads = reads
         self._writes = writes
         self.begin = begin
+        self.part = part
 
     def __call__(self, attempt: Attempt) -> Awaitable[Mapping[str, Any]]:
         """Have a call made."""
@@ -59,13 +60,18 @@ def call_path(
     `writes` writes down what is sent that changes something. `begin` sends a read over the connection if it can do so
     without waiting.
     """
-    way = _Way(limits, send, probe, begin)
+    way, flights = _Way(limits, send, probe, begin), Flights()
     if writes is None:
-        inner = Coalesced(Flights(), way.call, begin=way.begin)
-        return Path(inner.call, in_turn(limits, inner.call), inner.begin)
-    written_down = _Way(limits, writes.journaled(send, limits.leave_turn), probe).call
-    inner = Coalesced(Flights(), way.call, written_down, way.begin)
-    return Path(inner.call, writes.keyed(in_turn(limits, inner.call)), inner.begin)
+        inner = Coalesced(flights, way.call, begin=way.begin)
+        return Path(inner.call, in_turn(limits, inner.call), inner.begin, flights.part)
+
+    def answered(attempt: Attempt) -> None:
+        limits.leave_turn(attempt)
+        flights.part()  # it may have been given up, and end only now
+
+    written_down = _Way(limits, writes.journaled(send, answered), probe).call
+    inner = Coalesced(flights, way.call, written_down, way.begin)
+    return Path(inner.call, writes.keyed(in_turn(limits, inner.call)), inner.begin, flights.part)
 
 
 def in_turn(limits: Limits, inner: CallPath) -> CallPath:

@@ -85,6 +85,7 @@ class Upstream:
         way = call_path(self._limits, self._send, self._probe, writes, self._begin)
         self.call: CallPath = way
         self.begin: Begin = way.begin
+        self._part = way.part
         self.calls = 0
         """Calls on their way, those that wait for a turn or a permit too; whoever uses `call` counts it."""
         self._replicas = self._replicas_of(open_session, rules.replicas)
@@ -166,6 +167,7 @@ class Upstream:
     def _go_over(self, tasks: asyncio.TaskGroup) -> None:
         """Let the coming replicas take their place, and those that were there end once they are idle."""
         leaving, self._replicas, self._coming = self._replicas, self._coming, []
+        self._part()  # what the sessions of before have read may be another server's, or for somebody else
         for replica in leaving:
             tasks.create_task(self._retire(replica))
 
