@@ -347,3 +347,5 @@ async def test_what_cannot_be_started_is_named(tmp_path: Path) -> None:
     assert await reason(StdioTarget(str(tmp_path / "text"))) == (
         f'cannot start the command "{tmp_path / "text"}": Permission denied'
     )
+    no_folder = StdioTarget(hostile().command, hostile().args, cwd=str(tmp_path / "text"))
+    assert await reason(no_folder) == f'cannot start it in its folder "{tmp_path / "text"}": Not a directory'

@@ -323,7 +323,9 @@ async def started(
         raise UnavailableError(f"cannot start it: {_missing(target)} is not there") from None
     except OSError as broken:
         reason = broken.strerror or "the system refused"
-        raise UnavailableError(f'cannot start the command "{target.command}": {reason}') from None
+        where = target.cwd is not None and broken.filename == target.cwd
+        what = f'it in its folder "{target.cwd}"' if where else f'the command "{target.command}"'
+        raise UnavailableError(f"cannot start {what}: {reason}") from None
     child = Child(process, listener, secrets, max_line)
     try:
         try:
