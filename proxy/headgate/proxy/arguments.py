@@ -2,11 +2,13 @@
 
 A schema comes from an upstream, and by way of references so may arguments. So what judging may cost is told before it
 is done, from the weight of the schema and the size of the arguments; where it would take too long, the upstream judges.
+So it does where judging by one schema takes too much of everybody's time altogether.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from time import monotonic_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -23,6 +25,10 @@ MAX_NAMED = 3
 """Faults that a message names."""
 MAX_NS = 100_000_000
 """What holding arguments against a schema may cost at worst, in nanoseconds."""
+_NOTICED_NS = 1_000_000
+"""What costs less is not even measured."""
+_SHARE = 0.05
+"""Of all time, that judging by one schema may take in the long run, and in between MAX_NS at once."""
 _STEP_NS = 50
 """One part of a schema against one value, at worst: an object that is compared with another."""
 _FAULT_NS = 10_000
@@ -57,16 +63,18 @@ class ArgumentChecker:
     def check_known(self, tool: Tool, arguments: Mapping[str, Any], unknown: "Collection[Place]") -> str | None:
         """What will be wrong with `arguments` whatever comes to stand at the places `unknown`, at which is `None`."""
         judge = self._judge_of(tool)
+        cost_ns = MAX_NS + 1 if judge is None else judge.cost_ns(arguments)
+        if judge is None or cost_ns > MAX_NS:
+            return None
+        if cost_ns < _NOTICED_NS:
+            return _judged(judge, tool, arguments, unknown)
+        if judge.patience.is_over():
+            return None
+        began_ns = thread_time_ns()
         try:
-            if judge is None or judge.takes(arguments):
-                return None
-            errors = judge.errors(arguments)
-            if errors is None:
-                return None if unknown else f"{_not_taken(tool)}: they do not fit its input schema"
-            faults = [error for error in errors if _holds(error, unknown)] if unknown else errors
-            return _told(tool, faults) if faults else None
-        except (ValueError, OverflowError, RecursionError):
-            return None  # half a surrogate pair, or a number of a million digits: nobody could send it either
+            return _judged(judge, tool, arguments, unknown)
+        finally:
+            judge.patience.spend(thread_time_ns() - began_ns)
 
     def _judge_of(self, tool: Tool) -> "_Judge | None":
         if not tool.rules.check_arguments:
@@ -78,6 +86,25 @@ class ArgumentChecker:
         return found[1]
 
 
+class _Patience:
+    """What time judging by one schema may take."""
+
+    __slots__ = ("_at_ns", "_spent_ns")
+
+    def __init__(self) -> None:
+        self._spent_ns = 0.0
+        self._at_ns = monotonic_ns()
+
+    def is_over(self) -> bool:
+        now_ns = monotonic_ns()
+        self._spent_ns = max(self._spent_ns - (now_ns - self._at_ns) * _SHARE, 0.0)
+        self._at_ns = now_ns
+        return self._spent_ns >= MAX_NS
+
+    def spend(self, spent_ns: int) -> None:
+        self._spent_ns += spent_ns
+
+
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """A compiled schema, and what judging by it costs."""
@@ -85,12 +112,14 @@ class _Judge:
     validator: jsonschema_rs.Validator
     weight: Weight
     character_ns: int
+    patience: _Patience = field(default_factory=_Patience)
 
-    def takes(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether `arguments` fit, or are too large for it to be told here."""
+    def cost_ns(self, arguments: Mapping[str, Any]) -> int:
+        """What it may take to tell whether `arguments` fit."""
         nodes, characters = extent_of(arguments)
-        cost_ns = self.weight.parts * nodes * _STEP_NS + self.weight.texts * characters * self.character_ns
-        return nodes > MAX_NODES or cost_ns > MAX_NS or self.validator.is_valid(arguments)
+        if nodes > MAX_NODES:
+            return MAX_NS + 1
+        return self.weight.parts * nodes * _STEP_NS + self.weight.texts * characters * self.character_ns
 
     def errors(self, arguments: Mapping[str, Any]) -> Iterable["jsonschema_rs.ValidationError"] | None:
         """Why they do not fit; `None` where it would take too long to say. The library gathers all, or only the first.
@@ -112,6 +141,19 @@ class _Judge:
         except jsonschema_rs.ValidationError as error:
             return [error]
         return []
+
+
+def _judged(judge: _Judge, tool: Tool, arguments: Mapping[str, Any], unknown: "Collection[Place]") -> str | None:
+    try:
+        if judge.validator.is_valid(arguments):
+            return None
+        errors = judge.errors(arguments)
+        if errors is None:
+            return None if unknown else f"{_not_taken(tool)}: they do not fit its input schema"
+        faults = [error for error in errors if _holds(error, unknown)] if unknown else errors
+        return _told(tool, faults) if faults else None
+    except (ValueError, OverflowError, RecursionError):
+        return None  # half a surrogate pair, or a number of a million digits: nobody could send it either
 
 
 def _not_taken(tool: Tool) -> str:
