@@ -167,6 +167,25 @@ async def test_a_tool_whose_definition_changes_while_its_call_waits_is_not_belie
     assert (codes[:2], len(made)) == ((["DENIED"] * 2, 1) if pin == "strict" else (["UPSTREAM_ERROR"] * 2, 3))
 
 
+async def test_patience_that_one_server_has_asked_for_is_none_that_the_next_one_is_given() -> None:
+    async def busy(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise CallFailedError("RATE_LIMITED", "HTTP 429", sent=False, transient=True, retry_after_s=60)
+
+    upstreams = Upstreams({"far": (UpstreamRules(), MemoryUpstream([definition("look")], {"look": busy}).open)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        found = upstreams.catalogue.find("far__look")
+        assert isinstance(found, Tool)
+        with pytest.raises(CallFailedError, match="429"):
+            await upstreams.call(attempt(found))
+
+        upstreams.become({"far": (UpstreamRules(), memory("look").open)})
+        await turns()
+        began = now()
+        assert await upstreams.call(attempt(found)) == answer()
+        assert now() - began < 1
+
+
 async def test_an_upstream_that_is_back_before_its_calls_have_ended_goes_on_under_its_limits() -> None:
     busy = most = 0
 

@@ -70,11 +70,15 @@ class Capacity:
             self._resuming.cancel()
         loop = asyncio.get_running_loop()
         self.paused_until = until
-        self._resuming = loop.call_at(until, self._resume)
+        self._resuming = loop.call_at(until, self.resume)
         for line in [line for lines in self.askers.values() for line in lines.values()]:
             line.turn_away(line.waiters)
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Let in again, whether a pause is over or not."""
+        if self._resuming is None:
+            return
+        self._resuming.cancel()
         self.paused_until = self._resuming = None
         self.free += _PAUSED
         self.admit()

@@ -164,6 +164,10 @@ class Limits:
         if seconds > 0:
             self._upstream.pause(asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE_S))
 
+    def resume(self) -> None:
+        """Send again: who has asked for patience is not who is sent to from now on."""
+        self._upstream.resume()
+
     def _line_up(self, asker: Hashable, paces: tuple[Pace, ...], now: float) -> None:
         own = self._waiting_of.get(asker, 0)
         # Nobody takes more room than is left: however long a batch is, there is some for the next.

@@ -167,6 +167,7 @@ class Upstream:
     def _go_over(self, tasks: asyncio.TaskGroup) -> None:
         """Let the coming replicas take their place, and those that were there end once they are idle."""
         leaving, self._replicas, self._coming = self._replicas, self._coming, []
+        self._limits.resume()
         self._part()  # what the sessions of before have read may be another server's, or for somebody else
         for replica in leaving:
             tasks.create_task(self._retire(replica))
