@@ -10,9 +10,10 @@ from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.attempt import Ahead, Attempt, CallPath
 from headgate.proxy.capacity import Capacity
-from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError
+from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError, SessionCameError
 from headgate.proxy.limits import Limits
 from headgate.proxy.path import call_path
+from headgate.tools.breaker import IN_A_ROW
 from headgate.tools.outcome import ErrorCode
 from headgate.tools.rules import Forward, Rate, ToolRules, UpstreamRules
 
@@ -135,6 +136,23 @@ async def test_a_write_that_was_refused_with_too_many_requests_is_not_made_again
     failed = await fails(path_to(sink), write())
     assert failed.failure("write").code == "RATE_LIMITED"
     assert len(sink.stamps) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["calls are held back", "its time is over"])
+async def test_a_write_seen_once_stays_unknown_though_it_is_not_let_out_once_a_session_has_come(meanwhile: str) -> None:
+    limits, sink, loop = Limits(UpstreamRules(), "up", lambda: 1.0), Flaky(broken()), asyncio.get_running_loop()
+
+    async def send(sending: Attempt) -> Mapping[str, Any]:
+        if not sink.stamps:
+            return await sink.send(sending)
+        if meanwhile == "its time is over":
+            limits.pause(60)
+        for _ in range(IN_A_ROW if meanwhile == "calls are held back" else 0):
+            limits.circuit.breaker.failed(object(), loop.time(), loop.time(), 1.0)
+        raise SessionCameError
+
+    failed = await fails(call_path(limits, send), write(idempotent=True))
+    assert failed.failure("write").code == "OUTCOME_UNKNOWN"
 
 
 @pytest.mark.parametrize("code", ["UPSTREAM_ERROR", "RATE_LIMITED"])

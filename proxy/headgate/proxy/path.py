@@ -146,9 +146,9 @@ class _Way:
         try:
             async with clock:
                 while True:
-                    if not circuit.breaker.closed and attempt.first is None:
-                        await circuit.enter(attempt)
                     try:
+                        if not circuit.breaker.closed and attempt.first is None:
+                            await circuit.enter(attempt)
                         answer = await self._send(attempt)
                     except CallFailedError as failed:
                         circuit.failed(attempt, failed, began_at, loop.time())
