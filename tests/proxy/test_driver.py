@@ -1,7 +1,8 @@
 """A whole batch in virtual time, over upstreams in memory."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.proxy.parts import answer, definition, listing, plan_of, turns
 from tests.proxy.shops import Shop, call, driver_of, run, shops, statuses
 from tests.virtual_time import in_virtual_time
 
-from headgate.proxy.connection import CallFailedError
+from headgate.proxy.connection import CallFailedError, Connection, Opening, SessionGoneError
 from headgate.proxy.driver import Driver
 from headgate.proxy.journal.journaled import Writes
 from headgate.proxy.journal.memory import MemoryJournal
@@ -149,6 +150,45 @@ async def test_in_whichever_moment_a_batch_is_cancelled_a_write_is_sent_or_said_
             await asyncio.sleep(60)
 
     assert (statuses(driver)["w"], shop.log) in (("ok", ["start w", "end w"]), ("skipped CANCELLED", []))
+
+
+@pytest.mark.parametrize("stop", ["deadline", "cancel"])
+async def test_a_write_that_was_seen_and_waits_for_a_session_when_the_batch_is_over_is_unknown_and_not_sent_again(
+    stop: str,
+) -> None:
+    made: list[str] = []
+
+    async def change(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        made.append("change")
+        if len(made) == 1:
+            raise CallFailedError("UPSTREAM_ERROR", "HTTP 503", sent=True, transient=True)
+        shop.upstream.drop("it was restarted")
+        raise SessionGoneError
+
+    shop, opened = Shop(), list[Opening]()
+    shop.upstream.handlers = {"change": change}
+
+    @asynccontextmanager
+    async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
+        await asyncio.sleep(10 if opened else 0)
+        opened.append(opening)
+        async with shop.upstream.open(opening) as connection:
+            yield connection
+
+    rules = UpstreamRules(tools={"change": ToolRules(idempotent=True)})
+    writes = Writes(MemoryJournal(asyncio.get_running_loop().time))
+    upstreams = Upstreams({"shop": (rules, open_session)}, writes)
+    async with writes.running(), upstreams.running():
+        await upstreams.settled(5)
+        driver = driver_of(upstreams, [call("change", "w")], **({"timeout_s": 5} if stop == "deadline" else {}))
+        async with asyncio.TaskGroup() as tasks:
+            driver.start(tasks)
+            asyncio.get_running_loop().call_later(5, driver.cancel)
+            assert await driver.wait()
+            await asyncio.sleep(60)
+
+    assert statuses(driver) == {"w": "unknown OUTCOME_UNKNOWN"}
+    assert len(made) == 2
 
 
 async def test_stopped_by_a_failure_a_queued_write_says_what_stopped_it() -> None:

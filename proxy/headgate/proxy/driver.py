@@ -180,7 +180,7 @@ class Driver:
         for key, under_way in [*self._under_way.items()]:
             if key in unsent or self.plan.steps[key[0]].kind == "read":
                 under_way.cancel()
-        kept = {index for index, _ in unsent}
+        kept = {index for (index, _), attempt in unsent.items() if not attempt.in_doubt}
         self._broken_off = tuple(
             outcome or Outcome(_abandoned(step.kind, sent=self._schedule.in_flight(index) and index not in kept), now)
             for index, (step, outcome) in enumerate(zip(self.plan.steps, self._schedule.outcomes, strict=True))
@@ -195,8 +195,7 @@ class Driver:
                 attempt.withdrawn = True  # whatever carries it may be about to begin, and not hear of the end before
                 self._under_way[index, item].cancel()
                 now = self._loop.time()
-                told = why if (waits_for := awaited(attempt)) is None else not_sent(why, waits_for)
-                outcome = Outcome(told, now, queued_s=now - attempt.asked_at)
+                outcome = Outcome(_not_gone_out(attempt, why), now, queued_s=now - attempt.asked_at)
                 self._act(self._schedule.handle(Ended(index, outcome, item), now))
 
     def _act(self, commands: list[Command]) -> None:
@@ -318,6 +317,16 @@ def _abandoned(kind: ToolClass, *, sent: bool) -> Failure:
     if not sent:
         return Failure("skipped", "CANCELLED", f"not sent: {_STUMBLED}")
     return CallFailedError("UPSTREAM_ERROR", _STUMBLED, sent=True).failure(kind)
+
+
+def _not_gone_out(attempt: Attempt, why: Failure) -> Failure:
+    """What is told of a write that is called off before it goes out, be it once more."""
+    if attempt.in_doubt:
+        return CallFailedError("UPSTREAM_ERROR", "the batch was over before it could be made again", sent=True).failure(
+            "write"
+        )
+    waits_for = awaited(attempt)
+    return why if waits_for is None else not_sent(why, waits_for)
 
 
 def _may_have_more(plan: Plan, calls: int) -> bool:

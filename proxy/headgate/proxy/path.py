@@ -153,6 +153,7 @@ class _Way:
                     except CallFailedError as failed:
                         circuit.failed(attempt, failed, began_at, loop.time())
                         seen = attempt.sent = failed.sent = failed.sent or seen
+                        attempt.in_doubt |= seen
                         attempt.tried |= failed.sent or failed.code == "RATE_LIMITED"
                         await self._prepare_another(attempt, failed)
                         began_at = loop.time()
