@@ -150,6 +150,15 @@ async def test_it_goes_on_from_call_to_call_and_into_texts_lists_guesses_and_fil
     )
 
 
+async def test_a_model_that_calls_through_its_provider_is_told_the_digits_it_asked_with() -> None:
+    function = {"name": "child__get", "arguments": json.dumps(SAID)}
+    async with opened() as gate:
+        calls = [{"id": "1", "type": "function", "function": function}]
+        (message,) = await gate.answer_openai({"role": "assistant", "tool_calls": calls})
+
+    assert repr(json.loads(message["content"])) == repr(SAID)
+
+
 async def test_what_a_keyed_write_was_answered_is_replayed_to_the_digit_by_another_headgate(tmp_path: Path) -> None:
     call = {"id": "put", "tool": "child__put", "arguments": SAID, "idempotency_key": "k"}
     replies: list[dict[str, Any]] = []

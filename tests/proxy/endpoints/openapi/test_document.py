@@ -24,6 +24,13 @@ def test_json_and_yaml_say_the_same() -> None:
     assert read_document(b"\xef\xbb\xbf" + as_json).version == "3.0"
 
 
+def test_integers_keep_their_digits_in_either() -> None:
+    as_json = json.dumps({"openapi": "3.0.3", "paths": {}, "x-most": [2**65 + 1, 10**400]}).encode()
+    as_yaml = f"openapi: 3.0.3\npaths: {{}}\nx-most: [{2**65 + 1}, {10**400}]\n".encode()
+
+    assert read_document(as_json).root["x-most"] == read_document(as_yaml).root["x-most"] == [2**65 + 1, 10**400]
+
+
 def test_what_yaml_takes_for_dates_and_numbers_is_what_json_has() -> None:
     document = read_document(YAML)
 
