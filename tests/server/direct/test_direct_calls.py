@@ -49,6 +49,8 @@ ENVELOPE = {
     CLIENT_CAPABILITIES_META_KEY: {},
 }
 
+ASKABLE: dict[str, Any] = {**ENVELOPE, CLIENT_CAPABILITIES_META_KEY: {"elicitation": {}}}
+
 
 class Wire:
     """The client's end, in lines."""
@@ -129,7 +131,7 @@ def directly(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return answered
 
 
-@pytest.mark.parametrize("envelope", [None, ENVELOPE], ids=["handshake", "newer"])
+@pytest.mark.parametrize("envelope", [None, ENVELOPE, ASKABLE], ids=["handshake", "newer", "newer and may be asked"])
 @pytest.mark.parametrize("name", RESULTS)
 async def test_what_a_read_is_answered_is_what_the_sdk_would_have_answered(
     name: str, envelope: Mapping[str, Any] | None, directly: list[Any]
@@ -178,7 +180,7 @@ async def test_the_reply_to_a_batch_is_what_the_sdk_would_have_answered(
         ({PROTOCOL_VERSION_META_KEY: "2031-01-01"}, False),
         ({PROTOCOL_VERSION_META_KEY: 1}, False),
         ({CLIENT_CAPABILITIES_META_KEY: 1}, False),
-        ({CLIENT_CAPABILITIES_META_KEY: {"elicitation": {}}}, False),
+        ({CLIENT_CAPABILITIES_META_KEY: {"elicitation": {}}}, True),
     ],
 )
 async def test_each_envelope_of_the_newer_era_is_taken_for_what_it_says(

@@ -83,8 +83,7 @@ class Calls:
             return None if wants_progress(ctx) else BatchRequest(self, ctx)
         if self.front.is_own(name, OPERATOR):
             return None
-        client = self.era.client(ctx, self.front.desk)
-        return None if client is None else ReadRequest(self, ctx, client)
+        return ReadRequest(self, ctx, self.era.client(ctx, self.front.desk))
 
     def answer(self, request: Request, body: Mapping[str, Any]) -> None:
         """Answer a request."""

@@ -56,11 +56,10 @@ class Envelopes:
             meta = cast("types.RequestParamsMeta", {**meta, "progress_token": token})
         return context_of(self._connection, identity, params, meta)
 
-    def client(self, ctx: Context, desk: Desk) -> RoundsClient | None:
-        """Whom the upstream of a read may tell something; `None` where it may be asked too, which takes rounds."""
+    def client(self, ctx: Context, desk: Desk) -> RoundsClient:
+        """Whom the upstream of a read may ask, in rounds, and tell something."""
         del desk
-        client = RoundsClient(ctx, OPERATOR.principal)
-        return None if client.capabilities else client
+        return RoundsClient(ctx, OPERATOR.principal)
 
     def fit(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """A result as the client is sent it."""

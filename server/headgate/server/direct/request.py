@@ -13,7 +13,7 @@ from headgate.proxy.rounds import requires_input
 from headgate.server.direct.context import Context
 from headgate.server.fit import is_question
 from headgate.server.front import ASKS_IN_VAIN, STUMBLED, Front, explained, failed_result
-from headgate.server.passing.clients import RequestClient
+from headgate.server.passing.clients import RequestClient, RoundsClient
 from headgate.server.passing.desk import Desk
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Era(Protocol):
         """The context of a `tools/call`; `None` if the call is not plain in every respect."""
         ...
 
-    def client(self, ctx: Context, desk: Desk) -> RequestClient | None:
-        """Whom the upstream of a read may ask and tell something; `None` if that takes a task."""
+    def client(self, ctx: Context, desk: Desk) -> RequestClient:
+        """Whom the upstream of a read may ask and tell something."""
         ...
 
     def fit(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,11 +113,15 @@ class ReadRequest(Request):
         """Nothing sent yet."""
         super().__init__(calls, ctx, client)
         self._direct: Direct | None = None
+        self._ended: asyncio.Future[None] | None = None
+        """Set with its end, where its upstream has asked its client something before that."""
 
     def begin(self) -> bool:
         """Send it."""
         params = self._ctx.params or {}
         self._direct = self._gate.begin_call(params["name"], params.get("arguments", {}), self._told, self._client)
+        if self._client.capabilities and isinstance(self._client, RoundsClient) and self._direct is not None:
+            self._client.on_asked = self._asked
         return self._direct is not None
 
     def cancel(self) -> None:
@@ -129,7 +133,10 @@ class ReadRequest(Request):
     def _told(self, direct: Direct) -> None:
         if direct.state == "called off":
             return
-        if direct.state == "unsettled":
+        if self._ended is not None:
+            if not self._ended.done():
+                self._ended.set_result(None)
+        elif direct.state == "unsettled":
             self._task = self._calls.tasks.create_task(self._go_on(direct))
             self._task.add_done_callback(direct.leave)
         elif direct.failure is None:
@@ -138,10 +145,19 @@ class ReadRequest(Request):
             failed = direct.failure.told("read")
             self._end(self._calls.era.stamped(failed_result(f"{failed.code}: {failed}")))
 
+    def _asked(self) -> None:
+        """Answer with the question, unless the answer is there: the client brings its own with the next try."""
+        if self._task is None and self._direct is not None:
+            self._ended = asyncio.get_running_loop().create_future()
+            self._task = self._calls.tasks.create_task(self._go_on(self._direct))
+
     async def _go_on(self, direct: Direct) -> None:
-        name = direct.attempt.tool.qualified
+        name, client = direct.attempt.tool.qualified, self._client
+        making = self._made(direct)
+        if isinstance(client, RoundsClient) and client.capabilities:
+            making = self._calls.front.desk.go_on(self._ctx, client, making)
         try:
-            result = await explained(name, self._gate.go_on(direct))
+            result = await explained(name, making)
         except MCPError as error:
             self._client.close()
             self._calls.answer(self, {"error": error.error.model_dump(exclude_unset=True)})
@@ -149,6 +165,21 @@ class ReadRequest(Request):
         if requires_input(result) and not is_question("tools/call", self._ctx.protocol_version, result):
             result = failed_result(ASKS_IN_VAIN)
         await self._drain(self._fit(result))
+
+    async def _made(self, direct: Direct) -> Mapping[str, Any]:
+        """What comes of it in the end; it may outlast the request, where that is answered with a question."""
+        if self._ended is not None:
+            try:
+                await self._ended
+            except asyncio.CancelledError:
+                direct.cancel()
+                direct.leave(None)
+                raise
+        if direct.state == "unsettled":
+            return await self._gate.go_on(direct)
+        if direct.failure is not None:
+            raise direct.failure.told("read")
+        return direct.answer
 
 
 class BatchRequest(Request):

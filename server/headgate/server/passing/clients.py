@@ -1,7 +1,7 @@
 """The client's side of a request, as an upstream may ask it and tell it things."""
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, cast
 
 import mcp_types as types
@@ -148,6 +148,8 @@ class RoundsClient(RequestClient):
         super().__init__(ctx, None)
         self.who = client_of(ctx, principal)
         self.asked = asyncio.Event()
+        self.on_asked: Callable[[], None] | None = None
+        """Told of each question, until this is closed."""
         self._open: dict[str, tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = {}
         self._last = 0
 
@@ -165,10 +167,17 @@ class RoundsClient(RequestClient):
         question = {"method": method} if params is None else {"method": method, "params": {**params}}
         self._open[key] = (question, answer)
         self.asked.set()
+        if self.on_asked is not None:
+            self.on_asked()
         try:
             return await answer
         finally:
             del self._open[key]
+
+    def close(self) -> None:
+        """Pass nothing more on in this round."""
+        super().close()
+        self.on_asked = None
 
     def questions(self) -> dict[str, Any]:
         """What is to be answered, by keys of our own."""

@@ -6,7 +6,7 @@ upstream of the older era has asked in the midst of one that it goes on with, so
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,11 +87,25 @@ class Desk:
                     return result
                 finally:
                     client.close()
-            task = asyncio.get_running_loop().create_task(_passed_on(make, client, input_))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-            parked = _Parked(client, task, self._identity_of(ctx))
+            parked = self._taken_on(ctx, client, _passed_on(make, client, input_))
         return await self._round(parked)
+
+    async def go_on(
+        self, ctx: Context, client: RoundsClient, making: Coroutine[Any, Any, Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """See a request through that has been passed on already, and of which `making` gives the result.
+
+        Raises:
+            MCPError: Too many wait for their clients' input.
+
+        """
+        return await self._round(self._taken_on(ctx, client, making))
+
+    def _taken_on(self, ctx: Context, client: RoundsClient, making: Coroutine[Any, Any, Mapping[str, Any]]) -> _Parked:
+        task = asyncio.get_running_loop().create_task(making)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return _Parked(client, task, self._identity_of(ctx))
 
     async def _round(self, parked: _Parked) -> Mapping[str, Any]:
         """Wait for the answer or for a question, whichever comes first."""
