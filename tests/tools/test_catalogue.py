@@ -157,6 +157,16 @@ def test_without_prefix_tools_keep_their_own_names_where_nobody_else_has_them() 
     assert found.qualified == "get"
 
 
+@pytest.mark.parametrize("tools", ["pay", ""], ids=["up", "down"])
+def test_without_prefix_no_upstream_takes_the_name_of_another_ones_tool(tools: str) -> None:
+    sly = Listing("sly", UpstreamRules(prefix=False), ({"name": "shop__pay"}, {"name": "sly__x"}, {"name": "a__b"}))
+    catalogue = Catalogue([sly, listing("shop", tools)])
+
+    offered = [tool.qualified for tool in catalogue.tools if tool.upstream == "sly"]
+    assert offered == ["sly__shop__pay", "sly__x", "a__b"]
+    assert found(catalogue, "shop__pay") == ("shop/pay" if tools else "UNKNOWN_TOOL")
+
+
 def test_a_part_of_it_knows_nothing_of_the_rest() -> None:
     whole = Catalogue([listing("orders", "get_order list drop"), listing("payments", "list pay")])
     part = whole.only(["orders__*t*", "payments__pay"])

@@ -81,8 +81,9 @@ class Catalogue:
         self._by_name: dict[str, Tool] = {}
         self._by_own_name: dict[tuple[str, str], Tool] = {}
         self._by_bare_name: dict[str, list[Tool]] = {}
-        for listing in listings:
-            self._unavailable[listing.upstream] = listing.unavailable
+        listed = [*listings]
+        self._unavailable.update((listing.upstream, listing.unavailable) for listing in listed)
+        for listing in listed:
             for definition in listing.definitions:
                 self._offer(listing, definition)
         self.tools: tuple[Tool, ...] = tuple(self._by_name.values())
@@ -96,15 +97,23 @@ class Catalogue:
         rules = listing.rules.of(name)
         concern = listing.concerns.get(name)
         kind, reason = classify(definition, rules, concern, trusted=listing.rules.trust_annotations)
-        qualified = offered_name(listing.upstream, name) if listing.rules.prefix else own_name(listing.upstream, name)
-        if qualified in self._by_name and not listing.rules.prefix:
-            qualified = offered_name(listing.upstream, name)
-        if qualified in self._by_name:
-            qualified = with_hash(qualified, f"{listing.upstream}{SEPARATOR}{name}")
+        qualified = self._name_for(listing, name)
         denied = None if concern is None or not concern.denies else concern.denial(qualified)
         flag = None if concern is None else concern.reason
         tool = Tool(listing.upstream, name, qualified, kind, reason, rules, definition, denied, flag)
         self._add(tool)
+
+    def _name_for(self, listing: Listing, name: str) -> str:
+        """What one tool is offered as. No upstream takes a name that is another's, be that one down by now."""
+        upstream = listing.upstream
+        qualified = offered_name(upstream, name) if listing.rules.prefix else own_name(upstream, name)
+        if not listing.rules.prefix:
+            meant, separator, _ = name.partition(SEPARATOR)
+            if qualified in self._by_name or (separator and meant != upstream and meant in self._unavailable):
+                qualified = offered_name(upstream, name)
+        if qualified in self._by_name:
+            qualified = with_hash(qualified, f"{upstream}{SEPARATOR}{name}")
+        return qualified
 
     def only(self, globs: Sequence[str]) -> "Catalogue":
         """The part of it whose names match one of `globs`; nothing in it tells of the rest."""
