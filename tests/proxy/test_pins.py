@@ -142,3 +142,15 @@ async def test_an_unfit_definition_is_not_pinned(kind: Any) -> None:
     assert found["look"].denies
     assert not found["look"].doubts
     assert pins.fresh() == {}
+
+
+async def test_no_more_tools_of_one_upstream_are_pinned_than_it_could_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.proxy.pins.MAX_PINNED", 3)
+    pins = locked()
+    for number in range(3):
+        assert await concerns(pins, definition(f"look{number}")) == {}
+
+    found = await concerns(pins, definition("look0"), definition("look3"))
+    assert list(found) == ["look3"]
+    assert found["look3"].doubts
+    assert len(pins.fresh()["up"]) == 3

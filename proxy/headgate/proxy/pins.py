@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.tools.rules import Pinning, UpstreamRules
-from headgate.tools.trust import Concern, Pin, changed, not_accepted, not_known, unfit
+from headgate.tools.trust import Concern, Pin, changed, not_accepted, not_known, too_many, unfit
+
+MAX_PINNED = 10_000
+"""Tools of one upstream that are pinned, those that it does not list any more too."""
 
 AllPins = Mapping[str, Mapping[str, Pin]]
 """By upstream and tool."""
@@ -80,6 +83,8 @@ class Pins:
             return None if pinned.sha256 == tool.pin.sha256 else changed(pinning, self._lock)
         if pinning == "strict" and self._lock is not None:
             return not_accepted(self._lock)
+        if len(self._pins.get(upstream, ())) >= MAX_PINNED:
+            return too_many(pinning, MAX_PINNED)
         self._pins.setdefault(upstream, {})[tool.name] = tool.pin
         self._fresh.setdefault(upstream, {})[tool.name] = tool.pin
         self.added()

@@ -140,6 +140,26 @@ def test_a_writer_that_died_in_the_middle_is_not_waited_for(lock: Path, ago_s: f
     assert [*lock.parent.iterdir()] == [lock]
 
 
+def test_an_upstream_with_too_much_to_say_does_not_make_the_file_too_large_to_be_read(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headgate.server.lock.file.LARGEST_FILE", 20_000)
+    pins = {"up": {"look": pin()}, "wordy": {f"tool{number}": pin("x" * 1_000) for number in range(30)}}
+
+    write_pins(lock, pins, accepted=False)
+
+    found = read_lock(lock)
+    assert found["up"] == pins["up"]
+    hashes = {name: one.sha256 for name, one in found["wordy"].items()}
+    assert hashes == {name: one.sha256 for name, one in pins["wordy"].items()}
+    assert {str(one.definition) for one in found["wordy"].values()} == {"{}"}
+
+    before = lock.read_bytes()
+    with pytest.raises(LockError, match="would become too large"):
+        write_pins(lock, {"endless": {f"tool{number}": pin() for number in range(1_000)}}, accepted=False)
+    assert lock.read_bytes() == before
+
+
 def test_a_writer_that_takes_too_long_is_told_of(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgate.server.lock.file._BUSY_S", 0.0)
     lock.with_name("headgate.lock.busy").touch()

@@ -90,5 +90,11 @@ def not_known(pinning: Pinning, lock: str) -> Concern:
     return Concern(reason, f"{reason}{_look(lock)}", denies=pinning == "strict", doubts=True)
 
 
+def too_many(pinning: Pinning, most: int) -> Concern:
+    """The concern about a tool that is new, of an upstream that has had `most` others."""
+    reason = f"its upstream has had {most:,} other tools, and no more are pinned"
+    return Concern(reason, reason, denies=pinning == "strict", doubts=True)
+
+
 def _look(lock: str | None) -> str:
     return '. "headgate trust" shows it to the operator, who can accept it' if lock else ""

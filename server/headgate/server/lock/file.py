@@ -76,7 +76,7 @@ def write_pins(path: Path, pins: AllPins, *, accepted: bool, anew: bool = False)
     Other processes may do the same at the same time. `anew` gives up what a damaged file holds.
 
     Raises:
-        LockError: The file that is there cannot be read.
+        LockError: The file that is there cannot be read, or with these it could not be.
         OSError: The file cannot be written.
 
     """
@@ -92,9 +92,25 @@ def write_pins(path: Path, pins: AllPins, *, accepted: bool, anew: bool = False)
 
 
 def _content(pins: AllPins) -> bytes:
+    """Where it would be too large to be read again, that is at the cost of the upstreams that take most room.
+
+    Of theirs the definitions are left out: that one has changed is still noticed, and only what is other is not shown.
+    """
     upstreams = {upstream: {name: _written(pin) for name, pin in tools.items()} for upstream, tools in pins.items()}
-    whole = {"about": _ABOUT, "version": 1, "upstreams": upstreams}
-    text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False, default=str)
+    content = _encoded({"about": _ABOUT, "version": 1, "upstreams": upstreams})
+    sizes = {} if len(content) <= LARGEST_FILE else {name: len(_encoded(tools)) for name, tools in upstreams.items()}
+    while len(content) > LARGEST_FILE and sizes:
+        heaviest = max(sizes, key=lambda name: sizes[name])
+        del sizes[heaviest]
+        upstreams[heaviest] = {name: {**pin, "definition": {}} for name, pin in upstreams[heaviest].items()}
+        content = _encoded({"about": _ABOUT, "version": 1, "upstreams": upstreams})
+    if len(content) > LARGEST_FILE:
+        raise LockError("would become too large")
+    return content
+
+
+def _encoded(part: Mapping[str, Any]) -> bytes:
+    text = json.dumps(part, indent=1, sort_keys=True, ensure_ascii=False, default=str)
     return f"{text}\n".encode(errors="replace")  # half a surrogate pair would make a file that nobody reads again
 
 

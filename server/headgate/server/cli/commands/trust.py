@@ -42,7 +42,7 @@ def trust(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
     accepted = [each for each in waiting if everything or any(each.is_called(name) for name in names)]
     left = [each for each in waiting if each not in accepted]
     if accepted or damage:
-        write_pins(lock, _pins_of(accepted), accepted=True, anew=bool(damage))
+        _write(lock, accepted, anew=bool(damage))
     if as_json:
         echo_json({"accepted": waiting_as_json(accepted), "waiting": waiting_as_json(left)})
     else:
@@ -50,6 +50,13 @@ def trust(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
         for upstream in down:
             click.echo(plain(f"{upstream.name} is missing: {upstream.said()}"), err=True)
     return int(bool(left or down))
+
+
+def _write(lock: Path, accepted: Sequence[Waiting], *, anew: bool) -> None:
+    try:
+        write_pins(lock, _pins_of(accepted), accepted=True, anew=anew)
+    except LockError as error:
+        raise Fault(f"{lock} {error}") from None
 
 
 def _damage_of(lock: Path) -> str | None:
