@@ -8,7 +8,7 @@ import pytest
 from tests.virtual_time import in_virtual_time
 
 from headgate.proxy.backpressure import FREE_S, LONG_PAUSE_S, PART, PAUSE_S, weight_of
-from headgate.proxy.http_body import EVENT, Pauses, events_of
+from headgate.proxy.http_body import EVENT, Pauses, events_of, whole_body
 from headgate.proxy.rpc import Rpc
 
 pytestmark = in_virtual_time
@@ -66,3 +66,23 @@ async def test_lines_that_are_no_event_are_paid_for_too(idle: bytes) -> None:
     count, seconds = await reading_s(idle * 100_000)
     assert count <= 1
     assert is_paid(seconds, 100_000, PAUSE_S)
+
+
+async def test_a_body_in_chunks_of_a_byte_leaves_everybody_else_their_turns() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(10_000):
+            yield b"x"
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        beside = tasks.create_task(others())
+        assert await whole_body(httpx.Response(200, content=pieces()), 10_000) == b"x" * 10_000
+        beside.cancel()
+    assert turns >= 100

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import time
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -159,6 +159,10 @@ NO_ANSWERS: dict[str, tuple[Raw, str]] = {
         "it took the request but gives no answer",
     ),
     "not gzip": (sized(b"{}", f"{JSON}Content-Encoding: gzip\r\n"), "its answer cannot be decompressed"),
+    "cut gzip": (
+        sized(gzip.compress(b'{"jsonrpc": "2.0"}')[:-9], f"{JSON}Content-Encoding: gzip\r\n"),
+        "its answer cannot be decompressed",
+    ),
     "br": (sized(b"{}", f"{JSON}Content-Encoding: br\r\n"), "its answer is compressed in a way that was not asked for"),
     "zstd": (
         sized(b"{}", f"{JSON}Content-Encoding: gzip, zstd\r\n"),
@@ -201,6 +205,19 @@ async def test_an_answer_longer_than_it_says_is_cut_there_and_the_rest_is_nobody
             assert await connection.call_tool("ok", {}) == NOTHING
 
 
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("", bytes), ("identity", bytes), ("GZIP", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)],
+)
+async def test_an_answer_may_be_packed_in_what_was_asked_for(encoding: str, pack: Callable[[bytes], bytes]) -> None:
+    async def write(identity: object, writer: asyncio.StreamWriter) -> None:
+        body = pack((ANSWER % b"").replace(b"ID", str(identity).encode()))
+        await reply(writer, "200 OK", body, more=f"Content-Encoding: {encoding}\r\n")
+
+    async with opened(packed=write) as (_, connection):
+        assert await connection.call_tool("packed", {}) == NOTHING
+
+
 @pytest.mark.parametrize("before", [b"\r\n\t ", b"\xef\xbb\xbf"])
 async def test_what_some_programs_write_before_an_answer_is_passed_over(before: bytes) -> None:
     async with opened(odd=sized(before + ANSWER % b"")) as (_, connection):
@@ -222,6 +239,7 @@ GZIP, DEFLATE = zlib.MAX_WBITS | 16, zlib.MAX_WBITS
 BOMBS: dict[str, Raw] = {
     "plain": endless(JSON),
     "declared": raw(f"{JSON}Content-Length: {1024 * MB}\r\n", b"{"),
+    "behind gzip": endless(f"{JSON}Content-Encoding: gzip\r\n", b"16\r\n" + gzip.compress(b"{}") + b"\r\n"),
     "gzip": sized(deflated(1024 * MB, GZIP), f"{JSON}Content-Encoding: gzip\r\n"),
     "deflate": sized(deflated(256 * MB, DEFLATE), f"{JSON}Content-Encoding: deflate\r\n"),
     "gzip in gzip": sized(gzip.compress(deflated(1024 * MB, GZIP)), f"{JSON}Content-Encoding: gzip, gzip\r\n"),

@@ -9,17 +9,21 @@ import httpx2 as httpx
 from headgate.proxy.backpressure import Allowance
 from headgate.proxy.connection import CallFailedError
 from headgate.proxy.event_stream import Event, EventCutter, TooLargeError
+from headgate.proxy.inflate import MAX_LAYERS, BadBodyError, Inflater, unpacked
 from headgate.proxy.line import Line
 from headgate.proxy.rpc import megabytes
 
 ENCODINGS = "gzip, deflate"
 """What upstreams are told that we decompress; another encoding is refused."""
+_KNOWN = frozenset(("gzip", "x-gzip", "deflate"))
 _SHORT = 64 * 1024
 _PATIENCE_S = 1.0
 _SLICE = 4 * 1024
 """Bytes of events that are looked at before it is asked whether that is too much: they can be as many blank lines."""
 EVENT, _LINES_AN_EVENT = 3, 4
 """How much more than a line over stdio an event costs, and how many lines one has."""
+_TURN = 100
+"""Chunks of a body after which everybody else has a turn: they can be of one byte each, and thousands come at once."""
 _BREATH, _BREATH_S = 256 * 1024, 0.003
 """After so many bytes everybody else goes on for so long: a small body can decompress to a large one."""
 
@@ -35,15 +39,13 @@ async def whole_body(response: httpx.Response, limit: int) -> bytes:
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > 15 or int(declared) > limit):
         raise too_large(limit)
-    parts: list[bytes] = []
-    size = 0
-    async with aclosing(_pieces(response)) as pieces:
+    body = bytearray()  # of a list of its parts, as small as they may be, each would take ten times its size
+    async with aclosing(_pieces(response, limit)) as pieces:
         async for piece in pieces:
-            size += len(piece)
-            if size > limit:
+            body += piece
+            if len(body) > limit:
                 raise too_large(limit)
-            parts.append(piece)
-    return b"".join(parts)
+    return bytes(body)
 
 
 async def drained(response: httpx.Response) -> bytes:
@@ -109,15 +111,35 @@ def too_large(limit: int) -> CallFailedError:
     return CallFailedError("RESULT_TOO_LARGE", words, sent=True)
 
 
-async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    if {one.strip() for one in encoding.split(",")} - {"gzip", "deflate", "identity"}:
+async def _pieces(response: httpx.Response, limit: int | None = None) -> AsyncGenerator[bytes]:
+    """What comes in, unpacked. With `limit` it is a body, which has an end, and packed has so many bytes at most."""
+    layers = _layers(response)
+    taken = since = count = 0
+    try:
+        async for packed in response.aiter_raw():
+            taken += len(packed)
+            if limit is not None and taken > limit:
+                raise too_large(limit)
+            for piece in unpacked(layers, packed):
+                yield piece
+                since += len(piece)
+                if since >= _BREATH:
+                    since = 0
+                    await asyncio.sleep(_BREATH_S)
+            count += 1
+            if count % _TURN == 0:
+                await asyncio.sleep(0)
+        for layer in layers if limit is not None else ():
+            layer.check_end()
+    except BadBodyError:
+        raise httpx.DecodingError("it cannot be unpacked") from None
+
+
+def _layers(response: httpx.Response) -> list[Inflater]:
+    """What `response` is packed in, the outermost first."""
+    named = [one.strip().lower() for one in response.headers.get("content-encoding", "").split(",")]
+    packed = [one for one in named if one not in {"", "identity"}]
+    if len(packed) > MAX_LAYERS or not _KNOWN.issuperset(packed):
         words = "its answer is compressed in a way that was not asked for"
         raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
-    since = 0
-    async for piece in response.aiter_bytes():
-        yield piece
-        since += len(piece)
-        if since >= _BREATH:
-            since = 0
-            await asyncio.sleep(_BREATH_S)
+    return [Inflater(gzip=one != "deflate") for one in reversed(packed)]

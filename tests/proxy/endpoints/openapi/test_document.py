@@ -39,12 +39,32 @@ def test_what_yaml_takes_for_dates_and_numbers_is_what_json_has() -> None:
     assert document.root["paths"]["/a"]["get"]["responses"]["200"]["example"] == "2026-01-01"
 
 
+def test_what_has_no_quotes_is_what_json_has_or_a_text() -> None:
+    plain = b"[NO, no, on, y, 12:30, 010, 0x1F, 1_000, =, .inf, true, False, ~, null, '', -7, 1.5, 1e3]"
+    texts = ["NO", "no", "on", "y", "12:30", "010", "0x1F", "1_000", "=", ".inf"]
+
+    document = read_document(b"openapi: 3.1.0\non: 1\nx: " + plain + b"\nempty:\n")
+
+    assert document.root["x"] == [*texts, True, False, None, None, "", -7, 1.5, 1000.0]
+    assert (document.root["on"], document.root["empty"]) == (1, None)
+
+
+def test_what_is_merged_is_there() -> None:
+    merged = b"openapi: 3.1.0\nbase: &base {a: 1, b: 2}\nx:\n  <<: *base\n  b: 3\n"
+
+    assert read_document(merged).root["x"] == {"a": 1, "b": 3}
+
+
 def test_a_later_version_is_read_as_3_1() -> None:
     assert read_document(b'{"openapi": "3.2.0"}').version == "3.1"
 
 
 ALIASES = b"openapi: 3.1.0\na0: &a0 [x, x, x, x, x, x, x, x]\n" + b"".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 8)}]\n".encode() for level in range(1, 12)
+)
+
+MERGED = b"openapi: 3.1.0\na0: &a0 {x: 1}\n" + b"".join(
+    f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 90)}]}}\n".encode() for level in range(1, 6)
 )
 
 
@@ -62,10 +82,13 @@ ALIASES = b"openapi: 3.1.0\na0: &a0 [x, x, x, x, x, x, x, x]\n" + b"".join(
         (b"a: !!python/object/apply:os.system [ls]", "is neither JSON nor YAML"),
         (b"\x00\x01", "is neither JSON nor YAML"),
         (ALIASES, "stands for more values"),
+        (MERGED, "stands for more values"),
         (b"openapi: 3.1.0\na: &a [*a]\n", "nested too deeply, or in itself"),
         (b"openapi: 3.1.0\na: " + b"[" * 300 + b"]" * 300, "nested too deeply"),
+        (b"a: " + b"[" * 200_000, "nested too deeply"),
+        (b"- " * 200_000, "nested too deeply"),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_what_is_no_document_is_told(content: bytes, words: str) -> None:
     with pytest.raises(BadDocumentError, match=words):

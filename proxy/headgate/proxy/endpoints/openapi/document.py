@@ -62,22 +62,9 @@ def _values(content: bytes) -> Any:
 
 def _yaml(text: bytes) -> Any:
     # Imported here: most documents are JSON.
-    import yaml  # noqa: PLC0415
+    from headgate.proxy.endpoints.openapi.yaml_values import values_in  # noqa: PLC0415
 
-    base = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    resolvers = {
-        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
-        for first, known in base.yaml_implicit_resolvers.items()
-    }
-    # Like the safe one, but for what looks like a date: JSON has none, so it is the text that it is.
-    loader = cast("type[yaml.SafeLoader]", type("Loader", (base,), {"yaml_implicit_resolvers": resolvers}))
-    try:
-        root = yaml.load(text, loader)  # noqa: S506 - it is one
-    except yaml.MarkedYAMLError as wrong:
-        where = "" if wrong.problem_mark is None else f" in line {wrong.problem_mark.line + 1}"
-        raise BadDocumentError(f"is neither JSON nor YAML: {wrong.problem or 'malformed'}{where}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise BadDocumentError("is neither JSON nor YAML") from None
+    root = values_in(text)
     try:
         if _count(root, {}, 0) > MAX_VALUES:
             raise BadDocumentError("stands for more values than can be held: an alias is used over and over")
