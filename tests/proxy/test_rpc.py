@@ -15,7 +15,7 @@ from tests.virtual_time import VirtualLoop, in_virtual_time
 from headgate.proxy.backpressure import HANDLED, HEAVY
 from headgate.proxy.connection import CallFailedError, TakenBackError
 from headgate.proxy.input import Slip
-from headgate.proxy.messages import decoded, heard
+from headgate.proxy.messages import decoded, encoded, heard
 from headgate.proxy.rpc import AwaitedRequest, LineClosedError
 
 
@@ -241,6 +241,14 @@ async def test_any_json_that_came_in_can_go_out() -> None:
 
     assert json.loads(sent[0])["params"] == {"huge": huge, "half": half, "plain": "é"}
     assert b"\n" not in sent[0]
+
+
+def test_what_is_no_number_is_null_beside_a_large_integer_too() -> None:
+    nan, infinity = float("nan"), float("inf")
+    assert encoded({"n": nan, "m": [infinity, -infinity]}) == b'{"n":null,"m":[null,null]}'
+    assert encoded({"n": nan, "m": [infinity, 2**70]}) == b'{"n":null,"m":[null,%d]}' % 2**70
+    with pytest.raises(TypeError):
+        encoded({"n": 2**70, "m": {1, 2}})
 
 
 @in_virtual_time

@@ -8,6 +8,7 @@ from typing import Any, cast
 import orjson
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
+from pydantic_core import to_json
 
 from headgate.tools.exact import exact
 
@@ -20,12 +21,16 @@ _MAX_MENDED = 256 * 1024
 
 
 def encoded(message: Mapping[str, Any]) -> bytes:
-    """One line of JSON, without newline."""
+    """One line of JSON, without newline. What is no number is null."""
     try:
         return orjson.dumps(message)
     except TypeError:
-        # An integer of more than 64 bits or half a surrogate pair: JSON all the same.
-        return json.dumps(message, separators=(",", ":")).encode()
+        pass
+    # An integer of more than 64 bits or half a surrogate pair: JSON all the same.
+    try:
+        return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        return to_json(message, inf_nan_mode="null")
 
 
 def decoded(message: bytes) -> dict[str, Any] | None:
