@@ -7,7 +7,7 @@ import click
 
 from headgate.server.cli.definition_view import definition_lines, difference, revealed
 from headgate.server.cli.display import on_terminal
-from headgate.server.lock import Waiting
+from headgate.server.lock.waiting import Waiting
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -10,7 +10,8 @@ from headgate.server.cli.display import echo_json, plain
 from headgate.server.cli.fault import Fault
 from headgate.server.cli.look import look
 from headgate.server.cli.waiting_view import show_waiting, waiting_as_json
-from headgate.server.lock import LockError, Waiting, read_lock, unknown_in, waiting_in, write_pins
+from headgate.server.lock import LockError, read_lock, write_pins
+from headgate.server.lock.waiting import Waiting, unknown_in, waiting_in
 from headgate.tools.trust import Pin
 
 
