@@ -51,6 +51,14 @@ class Pins:
         if not same:
             self.replaced()
 
+    def restore(self) -> None:
+        """Have what is known kept once more; where nothing is, go by what is seen from now on."""
+        if self._unreadable:
+            self.load({})
+            return
+        self._fresh = {upstream: dict(tools) for upstream, tools in self._pins.items()}
+        self.added()
+
     def fresh(self) -> AllPins:
         """The pins that nobody has kept yet."""
         return {upstream: dict(tools) for upstream, tools in self._fresh.items()}

@@ -69,6 +69,10 @@ def is_damaged(lock: Path) -> bool:
     return lock.read_text("utf-8") == "{"
 
 
+def content(lock: Path) -> bytes:
+    return lock.read_bytes() if lock.exists() else b""
+
+
 def removed(lock: Path) -> None:
     lock.unlink()
 
@@ -207,6 +211,21 @@ async def test_a_damaged_file_makes_writes_of_what_was_annotated_and_is_left_alo
     assert said.startswith(f"{lock} is damaged: Invalid JSON: ")
     assert said.endswith("Restore it, or have it written anew with: headgate trust --all")
     assert set(read_lock(lock)["shop"]) == {"look", "pay", "find"}
+
+
+async def test_a_file_that_is_taken_away_meanwhile_is_written_again_and_nothing_is_accepted_by_that(
+    lock: Path, within: Within
+) -> None:
+    async with gate_of(lock, changing()):
+        pass
+    async with gate_of(lock, changing(OTHER)) as gate:
+        before = content(lock)
+        removed(lock)
+        await until(lambda: content(lock) == before, within)
+        await anyio.sleep(0.1)
+
+        assert found(gate).kind == "write"
+    assert content(lock) == before
 
 
 async def test_a_file_that_cannot_be_written_is_told_once_and_stops_nothing(

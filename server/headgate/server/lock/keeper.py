@@ -65,7 +65,11 @@ class _Keeper:
             stamp = await asyncio.to_thread(stamp_of, self._lock)
             if stamp != self._stamp:
                 self._stamp = stamp
-                self.pins.load(await asyncio.to_thread(self._read))
+                others = await asyncio.to_thread(self._read)
+                if await asyncio.to_thread(stamp_of, self._lock) is None:
+                    self.pins.restore()  # taken away, as another branch does: that accepts nothing
+                else:
+                    self.pins.load(others)
 
     async def write(self) -> None:
         """Write what nobody has written down yet."""
