@@ -1,5 +1,6 @@
 """headgate as an MCP server, asked through the SDK's own client in both eras of the protocol."""
 
+import gc
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ from mcp import types
 from tests.server.gates import Shop, client_of, gate_with, look, never_up, pay, said, text, tool
 from tests.virtual_time import in_virtual_time
 
+from headgate.tools.catalogue import Tool
 from headgate.tools.rules import ToolRules, UpstreamRules
 
 pytestmark = [in_virtual_time, pytest.mark.parametrize("mode", ["auto", "legacy"])]
@@ -117,6 +119,20 @@ async def test_a_tool_that_comes_or_goes_is_told_of(mode: str) -> None:
             after = await names(client)
 
     assert (before, after) == ([*OWN, "shop__look", "shop__pay"], [*OWN, "shop__look"])
+
+
+async def test_of_tools_that_are_gone_hardly_any_are_kept(mode: str) -> None:
+    shop = Shop()
+    async with gate_with(shop=shop) as gate, client_of(gate, mode) as client:
+        for number in range(12):
+            shop.upstream.definitions = [tool(f"t{number}x{other}", read=True) for other in range(100)]
+            shop.upstream.drop("restarted")
+            await anyio.sleep(40)
+            assert f"shop__t{number}x99" in await names(client)
+
+        gc.collect()
+        kept = [one for one in gc.get_objects() if isinstance(one, Tool) and one.name.startswith("t")]
+        assert len(kept) < 500
 
 
 async def test_of_lists_that_are_what_they_were_nobody_is_told(mode: str) -> None:

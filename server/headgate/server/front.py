@@ -35,6 +35,9 @@ Context = ServerRequestContext[Any, Any]
 STUMBLED = "headgate could not make this call; its log says why"
 ASKS_IN_VAIN = "UPSTREAM_ERROR: it asks for input from a person, which this client cannot give"
 
+_SPARE = 100
+"""Definitions that are kept of tools that are gone, and as many more as there are tools."""
+
 
 class Front:
     """The handlers."""
@@ -51,6 +54,8 @@ class Front:
     async def list_tools(self, ctx: Context, _params: types.PaginatedRequestParams | None) -> Any:
         """Answer at once with what is known: an upstream that comes up later is told of as a change."""
         self.desk.seats.of(ctx)
+        if len(self._listed) > 2 * len(self.gate.catalogue().tools) + _SPARE:
+            self._listed.clear()  # of upstreams that list other tools each time
         definitions = (self._definition_of(tool) for tool in self.gate.offered(self._caller_of(ctx)))
         tools = [*self._own, *(definition for definition in definitions if definition is not None)]
         return {**COMPLETE, **NOT_CACHED, "tools": tools}
