@@ -101,8 +101,9 @@ async def test_a_child_that_closes_its_output_will_answer_nothing_more() -> None
 
 @on_each_loop
 async def test_nothing_can_be_sent_to_a_child_that_has_ended() -> None:
-    async with python("pass") as (child, ears):
+    async with python("sys.stdin.readline()") as (child, ears):
         assert child.listens
+        child.write(b"end")
         await ears.end
         assert not child.listens
         child.write(b"nobody reads this")
