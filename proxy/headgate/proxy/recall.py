@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-_FIRST_BYTE = ".send_request_headers.started"
+FIRST_BYTE = ".send_request_headers.started"
 """How the HTTP client calls it, whatever the version of HTTP."""
 
 
@@ -39,7 +39,7 @@ def watched() -> dict[str, Callable[[str, Mapping[str, Any]], Awaitable[None]]]:
         return {}
 
     async def trace(step: str, _about: Mapping[str, Any]) -> None:
-        recall.gone = recall.gone or step.endswith(_FIRST_BYTE)
+        recall.gone = recall.gone or step.endswith(FIRST_BYTE)
 
     recall.take_back = lambda: not recall.gone
     return {"trace": trace}

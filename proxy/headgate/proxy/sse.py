@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import httpx2 as httpx
 from mcp.shared.dispatcher import as_request_id
 from mcp.shared.exceptions import MCPError
@@ -19,9 +20,12 @@ from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, O
 from headgate.proxy.http import client_of
 from headgate.proxy.http_body import Pauses, drained, events_of
 from headgate.proxy.http_failure import broken, failed_status
+from headgate.proxy.http_session import COURTESY_S
+from headgate.proxy.input import Slip
 from headgate.proxy.messages import decoded
 from headgate.proxy.oauth.bearer import Bearer
 from headgate.proxy.oauth.ending import Ending
+from headgate.proxy.recall import FIRST_BYTE, RECALL
 from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
 from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
@@ -43,7 +47,7 @@ def sse_opener(
         async with client_of(target, concurrency, bearer) as client, anyio.create_task_group() as tasks:
             line = _Line(client, rpc, tasks, answer_limit, Ending(rpc.close))
             line.post_to = await tasks.start(line.listen, target.url)
-            rpc.write = line.write
+            rpc.write, rpc.take_back = line.write, line.take_back
             try:
                 async with negotiated(rpc, opening, secrets) as (session, meta):
                     yield SessionConnection(line.send, rpc.closed, meta, secrets, session)
@@ -56,6 +60,29 @@ def sse_opener(
     return open_session
 
 
+class _Posting(Slip):
+    """One message on its way, in a POST of its own."""
+
+    __slots__ = ("identity", "scope")
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__(message)
+        fields = decoded(message) or {}
+        self.identity = as_request_id(fields.get("id")) if "method" in fields else None
+        """Of a request; `None` for what has no answer."""
+        self.scope = anyio.CancelScope()
+
+    def end_soon(self) -> None:
+        """Let go of what nobody waits for any more: a server may take a message and never answer its POST."""
+        self.scope.deadline = anyio.current_time() + COURTESY_S
+
+    async def trace(self, step: str, _about: Mapping[str, Any]) -> None:
+        """Take note that it goes out, unless it was taken back."""
+        if step.endswith(FIRST_BYTE):
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            self.begun = True
+
+
 @dataclass(slots=True)
 class _Line:
     """One stream of answers, and where requests are posted to."""
@@ -66,20 +93,39 @@ class _Line:
     answer_limit: int
     ending: Ending
     post_to: httpx.URL = field(default_factory=httpx.URL)
+    latest: _Posting | None = None
 
     async def send(
         self, method: str, params: dict[str, Any], _headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
         try:
             with self.ending.after_all():
-                return await self.rpc.request(method, params).answer()
+                request = self.rpc.request(method, params)
+                posting, recall = self.latest, RECALL.get()
+                if recall is not None:
+                    recall.take_back = request.take_back
+                try:
+                    return await request.answer()
+                finally:
+                    if posting is not None:
+                        posting.end_soon()
         except LineClosedError as closed:
             raise line_closed(closed) from None
         except MCPError as error:
             raise answered_with_error(error) from None
 
-    def write(self, message: bytes) -> None:
-        self.tasks.start_soon(self._post, message)
+    def write(self, message: bytes) -> Slip:
+        posting = self.latest = _Posting(message)
+        if posting.identity is None:
+            posting.end_soon()
+        self.tasks.start_soon(self._post, posting)
+        return posting
+
+    def take_back(self, slip: Slip) -> bool:
+        if slip.begun or not isinstance(slip, _Posting):
+            return False
+        slip.scope.cancel()
+        return True
 
     async def listen(self, url: str, *, task_status: anyio.abc.TaskStatus[httpx.URL]) -> None:
         """Read the stream to its end. Its first event says where requests go."""
@@ -105,25 +151,32 @@ class _Line:
             raise UnavailableError(reason)
         self.rpc.close(reason)
 
-    async def _post(self, message: bytes) -> None:
-        headers = {"Content-Type": "application/json"}
+    async def _post(self, posting: _Posting) -> None:
+        with posting.scope:
+            failure = await self._failure_of(posting)
+            if failure is not None and posting.identity is not None:
+                self.rpc.fail(posting.identity, failure)
+
+    async def _failure_of(self, posting: _Posting) -> CallFailedError | None:
+        headers, extensions = {"Content-Type": "application/json"}, {"trace": posting.trace}
         try:
-            async with self.client.stream("POST", self.post_to, content=message, headers=headers) as response:
+            async with self.client.stream(
+                "POST", self.post_to, content=posting.line, headers=headers, extensions=extensions
+            ) as response:
                 await drained(response)
-                failure = None if response.is_success else failed_status(response)
+                return None if response.is_success else failed_status(response)
         except CallFailedError as no_access:
-            failure = no_access
+            return no_access
         except httpx.HTTPError as error:
-            failure = broken(error, self.post_to)
-        if failure is not None:
-            identity = as_request_id((decoded(message) or {}).get("id"))
-            if identity is not None:
-                self.rpc.fail(identity, failure)
+            return broken(error, self.post_to)
 
 
 def _within_origin(stream: httpx.URL, endpoint: str) -> httpx.URL:
     """Where requests go: an upstream must not send them, with the headers that are its own, anywhere else."""
-    url = stream.join(endpoint)
+    try:
+        url = stream.join(endpoint)
+    except httpx.InvalidURL:
+        raise UnavailableError("the upstream names no address for its requests") from None
     if (url.scheme, url.host, url.port) != (stream.scheme, stream.host, stream.port):
         raise UnavailableError("the upstream names an address of another server for its requests")
     return url

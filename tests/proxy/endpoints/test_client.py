@@ -240,6 +240,14 @@ async def test_a_name_that_changes_its_address_is_judged_at_each_connection() ->
     assert failed.code == "DENIED"
 
 
+async def test_an_address_in_ipv6_is_named_to_the_server_in_brackets() -> None:
+    async with origin("::1") as there:
+        base = Base.of(f"http://[::1]:{there.port}")
+        async with client_for(base, {}, LOOPBACK, most=MB) as client:
+            await client.send(Prepared("GET", "/", {}))
+    assert there.asked[0].headers["host"] == f"[::1]:{there.port}"
+
+
 async def test_a_name_that_is_not_known_is_a_server_that_is_down() -> None:
     resolver, _ = names()
     async with client_for(Base.of("http://api.example"), {}, PUBLIC, resolver=resolver, most=MB) as client:

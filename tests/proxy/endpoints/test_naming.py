@@ -29,3 +29,9 @@ def test_a_name_that_is_taken_says_where_it_stands_and_then_gets_a_number() -> N
     assert unique("id", ["id"], "query") == "id_query"
     assert unique("id", ["id", "id_query"], "query") == "id_query_2"
     assert unique("id", ["id", "id_2"]) == "id_3"
+
+
+def test_a_name_stays_within_its_measure_whatever_it_needs_to_be_another() -> None:
+    taken = ["n" * 64, "n" * 58 + "_query"]
+    assert unique("n" * 70, taken, "query", 64) == "n" * 56 + "_query_2"
+    assert unique("n" * 70, [], "query", 64) == "n" * 64

@@ -85,7 +85,25 @@ def test_a_path_parameter_arrives_as_it_was_given(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["..", ".", "../admin", "%2e%2e", "%252e%252e", "..%2f", "a/../b", "..\\x", "..;", "", [], {}, None, "a\nb", "\0"],
+    [
+        "..",
+        ".",
+        "../admin",
+        "%2e%2e",
+        "%252e%252e",
+        "..%2f",
+        "a/../b",
+        "..\\x",
+        "..;",
+        "",
+        [],
+        {},
+        None,
+        "a\nb",
+        "\0",
+        [""],
+        [None],
+    ],
 )
 def test_a_part_of_the_path_that_could_leave_it_is_refused(value: Any) -> None:
     with pytest.raises(BadArgumentError, match="a: a part of the path cannot"):

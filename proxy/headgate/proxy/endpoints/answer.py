@@ -1,6 +1,7 @@
 """An HTTP response as a `tools/call` result, or why there is none. Pure: no I/O; the time of day is an argument."""
 
 import base64
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _TEXT = re.compile(
 )
 _HTML = re.compile(r"text/html|application/xhtml\+xml")
 _CHARSET = re.compile(r'charset="?([\w.:-]+)', re.IGNORECASE)
+_NO_CHARSETS = frozenset(("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))
+"""Encodings that Python has for other things. To read megabytes in one of them can take hours."""
 _PRIVATE = frozenset(("set-cookie", "www-authenticate", "proxy-authenticate"))
 _EARLY = frozenset((HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
 _MEMBERS = ("message", "detail", "error_description", "title", "error", "description", "reason", "msg")
@@ -82,7 +85,7 @@ def _content_of(endpoint: Endpoint, response: Response, secrets: frozenset[str])
     if _HTML.fullmatch(kind) and not _wants_html(endpoint):
         raise _unusable("an HTML page instead of data: a login page, or one of a gateway before it?")
     if _JSON.fullmatch(kind):
-        return _structured(_json_of(response.body), response.body)
+        return _json_of(response)
     if _TEXT.fullmatch(kind):
         return {"content": [_text(_decoded(response))]}
     if not kind:
@@ -98,17 +101,23 @@ def _guessed(response: Response, secrets: frozenset[str]) -> dict[str, Any]:
         return {"content": [_block("application/octet-stream", response, secrets)]}
 
 
-def _json_of(body: bytes) -> Any:
+def _json_of(response: Response) -> dict[str, Any]:
+    """The result that is JSON: in UTF-8, whatever a server says, or else in what it says."""
+    text = response.body.removeprefix(BYTE_ORDER_MARK)
     try:
-        return parsed(body.removeprefix(BYTE_ORDER_MARK))
-    except orjson.JSONDecodeError:
+        try:
+            return _structured(parsed(text), text)
+        except orjson.JSONDecodeError:
+            text = text.decode(_charset(response)).encode()
+            return _structured(parsed(text), text)
+    except (LookupError, ValueError):
         raise _unusable("JSON that cannot be read") from None
 
 
 def _structured(value: Any, text: bytes) -> dict[str, Any]:
     if value is None:
         return {"content": []}
-    return {"content": [_text(text.removeprefix(BYTE_ORDER_MARK).decode())], "structuredContent": value}
+    return {"content": [_text(text.decode())], "structuredContent": value}
 
 
 def _block(kind: str, response: Response, secrets: frozenset[str]) -> dict[str, Any]:
@@ -125,11 +134,20 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _decoded(response: Response) -> str:
+    try:
+        return response.body.decode(_charset(response), "replace")
+    except (LookupError, ValueError):  # one that is not of text, or cannot replace what it does not know
+        return response.body.decode("utf-8", "replace")
+
+
+def _charset(response: Response) -> str:
+    """What the text is said to be encoded in; UTF-8 where that is nothing, or no charset."""
     named = _CHARSET.search(response.headers.get("content-type", ""))
     try:
-        return response.body.decode(named[1] if named else "utf-8", "replace")
-    except (LookupError, ValueError):  # no such charset, or one that is no charset
-        return response.body.decode("utf-8", "replace")
+        charset = codecs.lookup(named[1] if named else "utf-8")
+    except LookupError:
+        return "utf-8"
+    return "utf-8" if charset.name in _NO_CHARSETS else charset.name
 
 
 def _wants_html(endpoint: Endpoint) -> bool:

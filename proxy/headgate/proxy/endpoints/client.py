@@ -65,7 +65,15 @@ class Client:
         content = request.content
         if content is None and request.method not in _WITHOUT_BODY:
             content = b""  # so that its length, none, is said
-        given = {"accept-encoding": ENCODINGS, **request.headers, **_lower(self.headers), **_lower(headers)}
+        # Of an address in IPv6 the core would leave out the brackets.
+        host = base.origin.partition("://")[2]
+        given = {
+            "host": host,
+            "accept-encoding": ENCODINGS,
+            **request.headers,
+            **_lower(self.headers),
+            **_lower(headers),
+        }
         lines = _lines(given)
         extensions = {"timeout": {"connect": CONNECT_S}, **watched()}
         try:

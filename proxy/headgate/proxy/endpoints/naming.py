@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import chain, count
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9-]+")
 _NOT_IN_ARGUMENT = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -19,14 +20,10 @@ def tool_name(name: str) -> str:
     return _NOT_ALLOWED.sub("_", name).strip("_") or "endpoint"
 
 
-def unique(name: str, taken: Iterable[str], hint: str = "") -> str:
-    """`name`, or where that is taken already, it with `hint`, and then with a number."""
+def unique(name: str, taken: Iterable[str], hint: str = "", most: int | None = None) -> str:
+    """`name`, or where that is taken already, it with `hint`, and then with a number: of `most` characters at most."""
     taken = set(taken)
-    candidates = [name, f"{name}_{hint}"] if hint else [name]
-    for candidate in candidates:
-        if candidate not in taken:
-            return candidate
-    number = 2
-    while f"{candidates[-1]}_{number}" in taken:
-        number += 1
-    return f"{candidates[-1]}_{number}"
+    endings = ["", f"_{hint}"] if hint else [""]
+    numbered = (f"{endings[-1]}_{number}" for number in count(2))
+    candidates = (name[: most and max(most - len(ending), 0)] + ending for ending in chain(endings, numbered))
+    return next(candidate for candidate in candidates if candidate not in taken)

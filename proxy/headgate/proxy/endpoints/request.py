@@ -87,7 +87,10 @@ def _slot(parameter: Parameter, given: Mapping[str, Any]) -> str:
         raise BadArgumentError(f"{parameter.argument}: a part of the path cannot be empty")
     if _CONTROLS.search(text) or has_dot_segment(text):
         raise BadArgumentError(f"{parameter.argument}: a part of the path cannot hold . or .., or control characters")
-    return _named(parameter, lambda: in_path(parameter, value))
+    written: str = _named(parameter, lambda: in_path(parameter, value))
+    if not written:  # of a list of nothing but an empty text
+        raise BadArgumentError(f"{parameter.argument}: a part of the path cannot be empty")
+    return written
 
 
 def _query(endpoint: Endpoint, given: Mapping[str, Any], fixed: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from headgate.proxy.endpoints.address import BadAddressError, Base, slots_of
 from headgate.proxy.endpoints.endpoint import ANY_ANSWER, Body, BodyKind, Endpoint, Parameter, Place, Style
-from headgate.proxy.endpoints.naming import argument_name, tool_name, unique
+from headgate.proxy.endpoints.naming import MAX_ARGUMENT, argument_name, tool_name, unique
 from headgate.proxy.endpoints.openapi.document import Document
 from headgate.proxy.endpoints.openapi.references import BadReferenceError, References
 from headgate.proxy.endpoints.openapi.schemas import Schemas
@@ -219,7 +219,7 @@ class _Arguments:
 
     def take(self, name: str, hint: str, schema: Any, *, required: bool) -> str:
         """A name for the argument that no other has."""
-        argument = unique(argument_name(name), self.properties, hint)
+        argument = unique(argument_name(name), self.properties, hint, MAX_ARGUMENT)
         self.properties[argument] = schema
         if required:
             self.required.append(argument)
