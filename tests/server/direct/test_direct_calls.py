@@ -1,239 +1,24 @@
-"""Plain calls over stdio are answered without the SDK's loop, and nobody can tell from the answers."""
+"""Plain calls over stdio, from their line to their answer, and what may come in between."""
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from mcp_types import (
-    CLIENT_CAPABILITIES_META_KEY,
-    CLIENT_INFO_META_KEY,
-    CONNECTION_CLOSED,
-    LOG_LEVEL_META_KEY,
-    PROTOCOL_VERSION_META_KEY,
-)
+from mcp_types import CONNECTION_CLOSED
+from tests.server.direct.wire import LIMIT_S, Wire, wired
 from tests.server.gates import Shop, gate_with, never_up, served, text, tool
-from tests.server.processes import INITIALIZE, INITIALIZED, call, request
+from tests.server.processes import INITIALIZE, call, request
 
 from headgate.proxy.attempt import Attempt
 from headgate.proxy.connection import AnsweredWithErrorError, CallFailedError, Connection, Opening
 from headgate.proxy.direct import Direct
 from headgate.proxy.memory import MemoryUpstream
-from headgate.server.direct.calls import Calls
-from headgate.server.lines import MAX_UNREAD, LineSource, source_of
+from headgate.server.lines import MAX_UNREAD, source_of
 from headgate.server.mcp_server import mcp_server
 from headgate.tools.rules import ToolRules, UpstreamRules
-
-LIMIT_S = 20
-IMAGE = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
-RESULTS: dict[str, dict[str, Any]] = {
-    "plain": text("hello"),
-    "structured": text("1", structuredContent={"n": 1}, isError=False),
-    "failed": text("no", isError=True),
-    "image": {"content": [IMAGE, {"type": "text", "text": "an image"}]},
-    "unknown_block": {"content": [{"type": "hologram"}]},
-    "more": text("x", mystery=1, _meta={"a": 1}),
-    "no_content": {"structuredContent": {"n": 1}},
-    "malformed": {"content": 1, "isError": "yes"},
-    "large_number": text("x", structuredContent={"n": 2**70}),
-    "asks": {"resultType": "input_required", "inputRequests": {}, "requestState": "s"},
-}
-
-ONE_LOOK = {"calls": [{"tool": "shop__look"}]}
-ENVELOPE = {
-    PROTOCOL_VERSION_META_KEY: "2026-07-28",
-    CLIENT_INFO_META_KEY: {"name": "lines", "version": "1"},
-    CLIENT_CAPABILITIES_META_KEY: {},
-}
-
-ASKABLE: dict[str, Any] = {**ENVELOPE, CLIENT_CAPABILITIES_META_KEY: {"elicitation": {}}}
-
-
-class Wire:
-    """The client's end, in lines."""
-
-    def __init__(self, source: LineSource, requests: int, envelope: Mapping[str, Any] | None = None) -> None:
-        self._source = source
-        self._requests = requests
-        self._envelope = envelope
-        """Of the newer era, what goes with each request that says nothing else."""
-
-    def send(self, *messages: Mapping[str, Any]) -> None:
-        os.write(self._requests, b"".join(json.dumps(self._whole(message)).encode() + b"\n" for message in messages))
-
-    def _whole(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self._envelope is None or "id" not in message or "_meta" in message["params"]:
-            return message
-        return {**message, "params": {**message["params"], "_meta": self._envelope}}
-
-    async def receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(LIMIT_S):
-            line = await self._source.next_line()
-        assert line is not None, "it closed the line"
-        return json.loads(line)
-
-    async def answer(self) -> dict[str, Any]:
-        while "id" not in (message := await self.receive()):
-            pass
-        return message
-
-    async def ask(self, *messages: Mapping[str, Any]) -> dict[str, Any]:
-        self.send(*messages)
-        return await self.answer()
-
-
-@asynccontextmanager
-async def wired(
-    shop: Shop,
-    rules: UpstreamRules | None = None,
-    *,
-    direct: bool = True,
-    envelope: Mapping[str, Any] | None = None,
-    **settings: Any,
-) -> AsyncGenerator[Wire]:
-    """A client that has shaken hands, or is of the newer era if it has an `envelope`.
-
-    Unless `direct`, all that it asks goes through the SDK's loop.
-    """
-    async with gate_with(shop=shop, rules=rules, **settings) as gate:
-        server, _ = mcp_server(gate)
-        if not direct:
-            server.front = None
-        async with served(server) as (answers, requests):
-            source = await source_of(answers)
-            wire = Wire(source, requests, envelope)
-            try:
-                if envelope is None:
-                    await wire.ask(request("hello", "initialize", INITIALIZE))
-                    await wire.ask(INITIALIZED, request("up", "ping", {}))
-                else:
-                    await wire.ask(request("up", "tools/list", {"_meta": ENVELOPE}))
-                yield wire
-            finally:
-                os.close(requests)
-                source.close()
-
-
-@pytest.fixture
-def directly(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The ids of the requests that were answered without the SDK."""
-    answered: list[Any] = []
-    answer = Calls.answer
-
-    def noted(self: Calls, asked: Any, body: Mapping[str, Any]) -> None:
-        answered.append(asked.identity)
-        answer(self, asked, body)
-
-    monkeypatch.setattr(Calls, "answer", noted)
-    return answered
-
-
-@pytest.mark.parametrize("envelope", [None, ENVELOPE, ASKABLE], ids=["handshake", "newer", "newer and may be asked"])
-@pytest.mark.parametrize("name", RESULTS)
-async def test_what_a_read_is_answered_is_what_the_sdk_would_have_answered(
-    name: str, envelope: Mapping[str, Any] | None, directly: list[Any]
-) -> None:
-    answers: list[dict[str, Any]] = []
-    for direct in (True, False):
-        async with wired(Shop(results=RESULTS), direct=direct, envelope=envelope) as wire:
-            answers.append(await wire.ask(call(7, f"shop__{name}", a=1)))
-
-    assert answers[0] == answers[1]
-    assert directly == [7]
-
-
-@pytest.mark.parametrize("envelope", [None, ENVELOPE], ids=["handshake", "newer"])
-@pytest.mark.parametrize("name", ["batch_call", "batch_read"])
-async def test_the_reply_to_a_batch_is_what_the_sdk_would_have_answered(
-    name: str, envelope: Mapping[str, Any] | None, directly: list[Any]
-) -> None:
-    calls: list[dict[str, Any]] = [{"tool": f"shop__{name}", "arguments": {}} for name in RESULTS]
-    results: list[dict[str, Any]] = []
-    for direct in (True, False):
-        async with wired(Shop(results=RESULTS), direct=direct, envelope=envelope) as wire:
-            results.append((await wire.ask(call("b", name, calls=calls)))["result"])
-
-    for result in results:
-        reply = result["structuredContent"]
-        assert json.loads(result["content"][0]["text"]) == reply
-        for timed in (reply, *reply["results"]):
-            for key in ("batch_id", "summary", "duration_ms", "serial_ms", "queued_ms"):
-                timed.pop(key, None)
-        del result["content"][0]
-    assert results[0] == results[1]
-    assert directly == ["b"]
-
-
-@pytest.mark.parametrize(
-    ("changed", "taken"),
-    [
-        ({}, True),
-        ({"progressToken": 7}, True),
-        ({LOG_LEVEL_META_KEY: "info", "x.example/own": {"a": 1}}, True),
-        ({CLIENT_INFO_META_KEY: {"name": "other", "version": "2"}}, True),
-        ({"progressToken": True}, False),
-        ({"progressToken": [1]}, False),
-        ({LOG_LEVEL_META_KEY: "loud"}, False),
-        ({PROTOCOL_VERSION_META_KEY: "2031-01-01"}, False),
-        ({PROTOCOL_VERSION_META_KEY: 1}, False),
-        ({CLIENT_CAPABILITIES_META_KEY: 1}, False),
-        ({CLIENT_CAPABILITIES_META_KEY: {"elicitation": {}}}, True),
-    ],
-)
-async def test_each_envelope_of_the_newer_era_is_taken_for_what_it_says(
-    changed: Mapping[str, Any],
-    taken: bool,  # noqa: FBT001 - a parameter of the test
-    directly: list[Any],
-) -> None:
-    answers: list[list[dict[str, Any]]] = []
-    asked = request(2, "tools/call", {"name": "shop__plain", "_meta": {**ENVELOPE, **changed}})
-    for direct in (True, False):
-        async with wired(Shop(results=RESULTS), direct=direct, envelope=ENVELOPE) as wire:
-            answers.append(
-                [await wire.ask(message) for message in (call(1, "shop__plain"), asked, call(3, "shop__plain"))]
-            )
-
-    assert answers[0] == answers[1]
-    assert directly == ([1, 2, 3] if taken else [1, 3])
-
-
-@pytest.mark.parametrize("missing", [CLIENT_INFO_META_KEY, CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY])
-async def test_what_an_envelope_lacks_is_said_as_the_sdk_says_it(missing: str) -> None:
-    envelope = {key: value for key, value in ENVELOPE.items() if key != missing}
-    asked = request(2, "tools/call", {"name": "shop__plain", "_meta": envelope})
-    answers: list[dict[str, Any]] = []
-    for direct in (True, False):
-        async with wired(Shop(results=RESULTS), direct=direct, envelope=ENVELOPE) as wire:
-            answers.append(await wire.ask(asked))
-
-    assert answers[0] == answers[1]
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        call(1, "shop__pay", tag="a write"),
-        call(1, "nobody__knows"),
-        call(1, "find_tools", query="look"),
-        call(1, "batch_call", calls=[]),
-        call(1, "batch_call", calls=[{"tool": "shop__look"}], dry_run=True),
-        request(1, "tools/call", {"name": "shop__look", "arguments": [], "_meta": 1}),
-        request(1, "tools/call", {"name": "batch_call", "arguments": ONE_LOOK, "_meta": {"progressToken": 1}}),
-        {**call(1, "shop__look"), "id": True},
-        {**call(1, "shop__look"), "jsonrpc": "1.0"},
-        {**call(1, "shop__look"), "more": 1},
-        request(1, "tools/list", {"why": "tools/call"}),
-    ],
-)
-async def test_anything_else_is_the_sdk_s_to_see_to(message: dict[str, Any], directly: list[Any]) -> None:
-    async with wired(Shop()) as wire:
-        wire.send(message)
-        assert (await wire.ask(request("after", "ping", {})))["id"] in (1, "after")
-
-    assert directly == []
 
 
 async def test_a_call_waits_in_line_behind_a_request_that_is_none(directly: list[Any]) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.server.direct.test_direct_calls import ASKABLE, Wire, wired
+from tests.server.direct.wire import ASKABLE, LIMIT_S, Wire, wired
 from tests.server.gates import Shop, gate_with, served, text, tool
 from tests.server.processes import call, request
 
@@ -17,7 +17,6 @@ from headgate.proxy.connection import CallFailedError, Connection, Opening
 from headgate.proxy.direct import Direct
 from headgate.proxy.memory import MemoryUpstream
 from headgate.server.beside import beside
-from headgate.server.direct.calls import Calls
 from headgate.server.lines import source_of
 from headgate.server.mcp_server import mcp_server
 from headgate.server.passing.clients import RoundsClient
@@ -27,7 +26,6 @@ QUESTION: dict[str, Any] = {
     "message": "Who are you?",
     "requestedSchema": {"type": "object", "properties": {}},
 }
-LIMIT_S = 20
 
 
 class Asking(MemoryUpstream):
@@ -86,20 +84,6 @@ def next_try(identity: int, question: Mapping[str, Any], name: str, **arguments:
     answers = {key: {"action": "accept", "content": {"name": name}} for key in question.get("inputRequests", {})}
     brought = {"inputResponses": answers, "requestState": question["requestState"]}
     return request(identity, "tools/call", {"name": "shop__ask", "arguments": arguments, **brought})
-
-
-@pytest.fixture
-def directly(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The ids of the requests that were answered without the SDK."""
-    answered: list[Any] = []
-    answer = Calls.answer
-
-    def noted(self: Calls, asked: Any, body: Mapping[str, Any]) -> None:
-        answered.append(asked.identity)
-        answer(self, asked, body)
-
-    monkeypatch.setattr(Calls, "answer", noted)
-    return answered
 
 
 async def test_the_question_is_the_answer_and_the_read_goes_on_with_the_next_try(directly: list[Any]) -> None:
