@@ -15,7 +15,7 @@ from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.pins import Pins
 from headgate.proxy.upstreams import Upstreams
 from headgate.tools.catalogue import NotFound, Tool
-from headgate.tools.rules import Pinning, ToolRules, UpstreamRules
+from headgate.tools.rules import Pinning, Rate, ToolRules, UpstreamRules
 
 pytestmark = in_virtual_time
 
@@ -216,6 +216,23 @@ async def test_an_upstream_that_is_back_before_its_calls_have_ended_goes_on_unde
         assert await all_at_once(upstreams.call(attempt(found)), pay_again) == [answer()] * 2
         assert names(upstreams) == ["far__pay"]
     assert most == 1, "writes take turns"
+
+
+async def test_an_upstream_that_is_back_is_not_given_its_tokens_again() -> None:
+    far, rules = memory("look"), UpstreamRules(rate=Rate(1, 60.0, 1))
+    upstreams = Upstreams({"far": (rules, far.open)})
+    async with upstreams.running():
+        await upstreams.settled(5)
+        found = upstreams.catalogue.find("far__look")
+        assert isinstance(found, Tool)
+        await upstreams.call(attempt(found))
+        upstreams.become({})
+        await asyncio.sleep(10)
+        upstreams.become({"far": (rules, far.open)})
+        await upstreams.settled(5)
+        began = now()
+        await upstreams.call(attempt(found))
+        assert now() - began > 49
 
 
 async def test_other_rules_decide_anew_whether_a_schema_has_to_be_fit_for_use() -> None:

@@ -63,7 +63,7 @@ class UpstreamState:
 class Upstream:
     """Run `run` in one task; `call` from any."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two of them are for those that outlive it
         self,
         name: str,
         rules: UpstreamRules,
@@ -71,16 +71,19 @@ class Upstream:
         changed: Callable[[], None],
         writes: Writes | None = None,
         pins: Pins | None = None,
+        *,
+        limits: Limits | None = None,
     ) -> None:
         """`changed` is told whenever the listing is another; `writes` writes down what changes something.
 
-        `pins` know what the tools were; without any, that is known for as long as this lives.
+        `pins` know what the tools were, and `limits` what calls there have been; without any, that is known for as long
+        as this lives.
         """
         self.name = name
         self.passing = Passing(name, lambda: self.rules, self._connected)
         self._pins = pins or Pins()
         self.rules = rules
-        self._limits = Limits(rules, name)
+        self._limits = limits or Limits(rules, name)
         self.durations = self._limits.durations
         way = call_path(self._limits, self._send, self._probe, writes, self._begin)
         self.call: CallPath = way
