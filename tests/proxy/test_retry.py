@@ -149,7 +149,7 @@ async def test_a_write_seen_once_stays_unknown_though_it_is_not_let_out_once_a_s
             limits.pause(60)
         for _ in range(IN_A_ROW if meanwhile == "calls are held back" else 0):
             limits.circuit.breaker.failed(object(), loop.time(), loop.time(), 1.0)
-        raise SessionCameError
+        raise SessionCameError(spent=False)
 
     failed = await fails(call_path(limits, send), write(idempotent=True))
     assert failed.failure("write").code == "OUTCOME_UNKNOWN"

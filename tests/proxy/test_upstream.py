@@ -84,6 +84,17 @@ async def test_calls_that_have_waited_for_a_session_keep_to_their_pace_once_it_h
 
 
 @in_virtual_time
+async def test_a_call_that_has_waited_for_a_session_has_not_used_up_its_token() -> None:
+    far = Far()
+    far.takes_s = 5
+    async with running(far, rate=Rate(1, 3_600.0, 1)) as upstream:
+        assert await upstream.call(looking()) == answer()
+        assert now() == pytest.approx(5, abs=0.01)
+        assert await upstream.call(looking()) == answer()
+        assert now() == pytest.approx(3_605, abs=0.01)
+
+
+@in_virtual_time
 async def test_a_call_to_one_that_never_opens_ends_at_its_own_timeout() -> None:
     far = Far()
     far.takes_s = 10_000

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headgate.proxy.client import Client, Clock
     from headgate.proxy.direct import Direct
     from headgate.proxy.flights import Flight
+    from headgate.proxy.pace import Token
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ class Attempt:
     """How often it has gone out, the time under way included."""
     held: tuple[Capacity, ...] = ()
     """The permits that it holds."""
+    tokens: "tuple[Token, ...]" = ()
+    """Those that it goes out with."""
     deadline: float | None = None
     """When its batch ends, on the event loop's time: by then it must have gone out."""
     asker: Hashable = None

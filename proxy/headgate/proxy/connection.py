@@ -99,8 +99,9 @@ class SessionGoneError(CallFailedError):
 class SessionCameError(CallFailedError):
     """A call has waited for its session, and then was not sent: the token that it had was for another time."""
 
-    def __init__(self) -> None:
-        """It is to be sent as soon as it has another."""
+    def __init__(self, *, spent: bool) -> None:
+        """It is to be sent as soon as it has another. `spent` says that it has been sent over the session before."""
+        self.spent = spent
         super().__init__("UPSTREAM_UNAVAILABLE", "the upstream came back too late for it", sent=False, transient=True)
 
 

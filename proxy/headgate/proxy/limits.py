@@ -122,7 +122,7 @@ class Limits:
             attempt.held = needs
             if paces:
                 attempt.line = (paces[0].lane,)
-                await keep_pace(paces, asker, begin_by, lambda: self.of(attempt.tool) is needed)
+                attempt.tokens = await keep_pace(paces, asker, begin_by, lambda: self.of(attempt.tool) is needed)
             return self.of(attempt.tool) is needed
         except TooLateError as late:
             self.leave(attempt)
@@ -139,6 +139,13 @@ class Limits:
         """Give back what an attempt holds."""
         held, attempt.held = attempt.held, ()
         leave(held)
+
+    @staticmethod
+    def give_tokens_back(attempt: Attempt) -> None:
+        """Have an attempt that has not gone out count as none."""
+        tokens, attempt.tokens = attempt.tokens, ()
+        for token in tokens:
+            token.give_back()
 
     async def enter_turn(self, attempt: Attempt) -> None:
         """Let a write wait for its turn; `leave_turn` ends it.

@@ -43,18 +43,26 @@ class Pace:
                 pace.become(rate)
         return Pace.of(rate) if not before else () if rate is None else before
 
-    def become(self, rate: Rate | None) -> None:
-        """Be another pace. Tokens that are not back yet count as taken, each as a whole one."""
+    def give_back(self, token: "Token") -> None:
+        """Have a token count as not taken, unless it is back in the bucket by now."""
         now = asyncio.get_running_loop().time()
-        taken = math.ceil(max(self._full_at - now, 0.0) / self._spacing_s)
-        self.rate = rate
-        if rate is not None:
-            self.limiter = _limiter_of(rate)
-            taken = min(taken, rate.burst)
+        if token.rate is self.rate and token.back_at > now:
+            self._refill(max(self._full_at - self._spacing_s - now, 0.0) / self._spacing_s)
+
+    def _refill(self, taken: float) -> None:
+        """Begin with another bucket, out of which so many tokens are taken."""
+        if self.rate is not None:
+            self.limiter = _limiter_of(self.rate)
             with suppress(StopIteration):
                 self.limiter.acquire(taken).send(None)  # of a full bucket, so that there is nothing to wait for
-            self._full_at = now + taken * self._spacing_s
+            self._full_at = asyncio.get_running_loop().time() + taken * self._spacing_s
         self._changed.set()
+
+    def become(self, rate: Rate | None) -> None:
+        """Be another pace. Tokens that are not back yet count as taken, each as a whole one."""
+        taken = math.ceil(max(self._full_at - asyncio.get_running_loop().time(), 0.0) / self._spacing_s)
+        self.rate = rate
+        self._refill(taken if rate is None else min(taken, rate.burst))
 
     @property
     def waiting(self) -> int:
@@ -115,13 +123,28 @@ class Pace:
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
 
-    async def take(self) -> None:
+    async def take(self) -> "Token":
         """Take a token."""
-        if self.rate is None:
-            return
-        await self.limiter.acquire()
-        now = asyncio.get_running_loop().time()
-        self._full_at = max(self._full_at, now) + self._spacing_s
+        if self.rate is not None:
+            await self.limiter.acquire()
+            now = asyncio.get_running_loop().time()
+            self._full_at = max(self._full_at, now) + self._spacing_s
+        return Token(self, self.rate, self._full_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that was taken."""
+
+    pace: Pace
+    rate: Rate | None
+    """What the pace was then."""
+    back_at: float
+    """When it is in the bucket again: those taken earlier come back earlier."""
+
+    def give_back(self) -> None:
+        """Have it count as not taken."""
+        self.pace.give_back(self)
 
 
 def _limiter_of(rate: Rate) -> "AsyncLimiter":
@@ -136,7 +159,7 @@ async def keep_pace(
     asker: Hashable = None,
     latest: float = math.inf,
     wanted: Callable[[], bool] = lambda: True,
-) -> None:
+) -> tuple[Token, ...]:
     """Take a token of each pace, if that is still `wanted`. The first lane is held on entry; in the end all are free.
 
     One call a lane waits here, so a tool that is paced holds one of its batch's permits while it waits, not all.
@@ -150,13 +173,11 @@ async def keep_pace(
     try:
         for pace in paces:
             if not wanted():
-                return
+                return ()
             if pace is not paces[0]:
                 await enter((pace.lane,), asker, latest)
                 held = (*held, pace.lane)
             await pace.ready(latest)
-        if wanted():
-            for pace in paces:
-                await pace.take()
+        return tuple([await pace.take() for pace in paces]) if wanted() else ()
     finally:
         leave(held)

@@ -182,6 +182,8 @@ class _Way:
         """Wait for permits and a token once more: calls that have waited for a session must not go out together."""
         limits, clock = self._limits, attempt.clock
         limits.leave(attempt)
+        if not came.spent:
+            limits.give_tokens_back(attempt)
         if clock is not None and not came.sent:
             clock.reschedule(None)  # nothing of it has been sent: this is still waiting for a turn
             attempt.started_at = None

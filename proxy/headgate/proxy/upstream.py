@@ -243,7 +243,7 @@ class Upstream:
     async def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         """Send a call, once there is a session; its own clock is running."""
         over = None if attempt.first is None else attempt.first.over
-        replica, connection = over or self._least_busy() or await self._ready_for(attempt)
+        replica, connection = over or self._least_busy() or await self._ready_for(attempt, spent=False)
         try:
             return await self._send_to(replica, connection, attempt)
         except SessionGoneError as gone:
@@ -251,9 +251,9 @@ class Upstream:
             if self._closing:
                 raise
             replica.turn_away_from(connection, str(gone))
-        return await self._send_to(*await self._ready_for(attempt), attempt)
+        return await self._send_to(*await self._ready_for(attempt, spent=True), attempt)
 
-    async def _ready_for(self, attempt: Attempt) -> tuple[Replica, Connection]:
+    async def _ready_for(self, attempt: Attempt, *, spent: bool) -> tuple[Replica, Connection]:
         """Wait until there is a session for a call.
 
         Raises:
@@ -262,7 +262,7 @@ class Upstream:
         """
         ready = await self._ready()
         if self._limits.of(attempt.tool)[1]:
-            raise SessionCameError
+            raise SessionCameError(spent=spent)
         return ready
 
     async def _send_to(self, replica: Replica, connection: Connection, attempt: Attempt) -> Mapping[str, Any]:
