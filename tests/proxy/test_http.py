@@ -284,5 +284,19 @@ async def test_a_server_that_refuses_us_is_told_by_its_status_and_no_token_is_sh
             assert upstream.state.reason == refused
 
 
+async def test_what_an_upstream_repeats_of_what_it_was_given_is_hidden() -> None:
+    async def complain(identity: object, writer: asyncio.StreamWriter) -> None:
+        said = f"no {SECRET}, no pass-1, no key-2"
+        error = {"jsonrpc": "2.0", "id": identity, "error": {"code": -32001, "message": said}}
+        await reply(writer, "200 OK", json.dumps(error).encode())
+
+    async with faulty_server() as server:
+        server.raw["ask"] = complain
+        url = server.url.replace("127", "user:pass-1@127")
+        target = HttpTarget(url, {"X-Token": SECRET}, hidden=frozenset(("key-2",)))
+        async with opened(target) as connection:
+            assert str(await _failure(connection, "ask")) == "no •••, no •••, no •••"
+
+
 def test_a_target_shows_no_secret() -> None:
     assert SECRET not in repr(HttpTarget("http://x", {"Authorization": f"Bearer {SECRET}"}))

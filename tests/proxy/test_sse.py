@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.proxy.misbehaving import SECRET
 
-from headgate.proxy.connection import Connection, Opening, TakenBackError
+from headgate.proxy.connection import CallFailedError, Connection, Opening, TakenBackError
 from headgate.proxy.recall import RECALL, Recall
 from headgate.proxy.replica import reason_of
 from headgate.proxy.sse import sse_opener
@@ -21,7 +22,7 @@ _SPARE = 19
 
 
 class Old:
-    """A server of one session. Calls of `ok` are answered, those of `hang` are not."""
+    """A server of one session. Calls of `ok` are answered, of `fail` with an error, and of `hang` never."""
 
     def __init__(self) -> None:
         self.endpoint = "/post"
@@ -64,6 +65,8 @@ class Old:
                 self.say({"id": message["id"], "result": INITIALIZED})
             case "tools/call" if message["params"]["name"] == "ok":
                 self.say({"id": message["id"], "result": NOTHING})
+            case "tools/call" if message["params"]["name"] == "fail":
+                self.say({"id": message["id"], "error": {"code": -32001, "message": f"no {SECRET}"}})
             case "server/discover":
                 self.say({"id": message["id"], "error": {"code": -32601, "message": "no such method"}})
             case _:
@@ -85,7 +88,8 @@ async def listening(server: Old) -> AsyncGenerator[HttpTarget]:
     there = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         async with asyncio.timeout(20):
-            yield HttpTarget(f"http://127.0.0.1:{there.sockets[0].getsockname()[1]}/sse", transport="sse")
+            url = f"http://127.0.0.1:{there.sockets[0].getsockname()[1]}/sse"
+            yield HttpTarget(url, {"X-Token": SECRET}, transport="sse")
     finally:
         there.close()
         running = [task for task in tasks if task is not None]
@@ -107,6 +111,13 @@ async def test_a_server_that_never_answers_the_posts_of_what_it_has_answered_is_
     async with opened(server) as connection:
         for _ in range(_SPARE + 6):
             assert await connection.call_tool("ok", {}) == NOTHING
+
+
+async def test_what_a_server_repeats_of_what_it_was_given_is_hidden() -> None:
+    async with opened(Old()) as connection:
+        with pytest.raises(CallFailedError) as failed:
+            await connection.call_tool("fail", {})
+    assert str(failed.value) == "no •••"
 
 
 async def test_an_answer_of_ours_that_is_not_taken_fails_no_call_that_has_the_same_id() -> None:

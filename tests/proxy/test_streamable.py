@@ -10,6 +10,7 @@ import anyio
 import pytest
 from tests.proxy.faulty import Faulty, Raw, faulty_server, reply
 
+from headgate.proxy import http_stream
 from headgate.proxy.connection import CallFailedError, Connection, Opening
 from headgate.proxy.event_stream import Event
 from headgate.proxy.http import http_opener
@@ -161,6 +162,18 @@ async def test_what_an_upstream_says_unasked_is_heard_and_a_lost_stream_opened_a
             await changed.wait()
             assert await connection.call_tool("ok", {}) == NOTHING
         assert server.resumed_after == ["", "n-1"]
+
+
+async def test_a_stream_that_is_refused_in_passing_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_identity: object, writer: asyncio.StreamWriter) -> None:
+        await reply(writer, "429 Too Many Requests", b"", "text/plain")
+
+    monkeypatch.setattr(http_stream, "_RESUME_AFTER_S", 0.01)
+    changed = anyio.Event()
+    async with asyncio.timeout(20), faulty_server() as server:
+        server.streams = [refuse, stream(event(CHANGED), stays_s=5)]
+        async with http_opener(HttpTarget(server.url), 4)(Opening("far", changed.set)):
+            await changed.wait()
 
 
 async def test_a_flood_of_questions_does_not_pile_up() -> None:

@@ -1,7 +1,7 @@
 """MCP servers at a URL, over streamable HTTP."""
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from headgate.proxy.oauth.ending import Ending
 from headgate.proxy.oauth.transport import BearerTransport
 from headgate.proxy.param_headers import ParamHeaders
 from headgate.proxy.pool import Pool, Transport
-from headgate.proxy.redact import secrets_in
+from headgate.proxy.redact import secrets_in, secrets_in_args
 from headgate.proxy.session import KnownEra, Send, SessionConnection, answered_with_error, negotiated
 from headgate.proxy.streamable import Streamable
 from headgate.proxy.target import HttpTarget
@@ -39,16 +39,15 @@ def http_opener(
 
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
-        secrets = secrets_in(target.headers)
+        secrets = secrets_of(target, bearer)
         async with client_of(target, concurrency, bearer) as client, anyio.create_task_group() as tasks:
             line = Streamable(client, target.url, tasks, answer_limit)
             try:
                 async with negotiated(line, opening, secrets, KnownEra(is_old=target.handshake)) as (session, meta):
                     if meta is None:
                         tasks.start_soon(line.listen, opening.tools_changed)
-                    send = _sender(line, bearer, modern=meta is not None)
-                    hidden = secrets if bearer is None else secrets | bearer.secrets
-                    yield SessionConnection(send, line.closed, meta, hidden, session)
+                    send = _sender(line, lambda: secrets_of(target, bearer), modern=meta is not None)
+                    yield SessionConnection(send, line.closed, meta, secrets_of(target, bearer), session)
             finally:
                 line.close("headgate has closed the session")
                 await line.say_goodbye()
@@ -69,6 +68,12 @@ def client_of(target: HttpTarget, concurrency: int, bearer: Bearer | None = None
     )
 
 
+def secrets_of(target: HttpTarget, bearer: Bearer | None) -> frozenset[str]:
+    """What the upstream at `target` is given and nobody is to be shown, should its words hold it; tokens change."""
+    given = secrets_in(target.headers) | secrets_in_args((target.url,)) | target.hidden
+    return given if bearer is None else given | bearer.secrets
+
+
 def _trust(target: HttpTarget) -> ssl.SSLContext:
     """Whom to trust with TLS: for a plain URL, which needs none, nobody."""
     return system_trust() if target.url.lower().startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -81,7 +86,7 @@ def system_trust() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _sender(line: Streamable, bearer: Bearer | None, *, modern: bool) -> Send:
+def _sender(line: Streamable, secrets: Callable[[], frozenset[str]], *, modern: bool) -> Send:
     by_tool = ParamHeaders()
     ending = Ending(line.close)
 
@@ -94,7 +99,7 @@ def _sender(line: Streamable, bearer: Bearer | None, *, modern: bool) -> Send:
         except MCPError as error:
             if error.code == UNSUPPORTED_PROTOCOL_VERSION:
                 raise line.lose() from None
-            raise answered_with_error(error, frozenset() if bearer is None else bearer.secrets) from None
+            raise answered_with_error(error, secrets()) from None
         if modern and method == "tools/list" and isinstance(result.get("tools"), list):
             by_tool.note(result["tools"])
         return result

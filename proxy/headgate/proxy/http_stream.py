@@ -26,6 +26,8 @@ _RESUME_AFTER_S, _SHORTEST_S, _LONGEST_S = 1.0, 0.01, 60.0
 """How long to wait before a stream is opened again, at first, and by the upstream's wish at least and at most."""
 _DOUBLED = 6
 """How often the wait is doubled. A stream in which nothing is ever said may fail thousands of times."""
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+"""Refusals of a stream that say nothing of whether there is one."""
 _LAST_EVENT_S = 0.01
 """How long the end of a stream may come after the answer in it."""
 
@@ -136,7 +138,8 @@ class Streams:
                 async with self._opened(place) as response:
                     if response.status_code == HTTPStatus.NOT_FOUND:
                         lost()
-                    if response.is_client_error or (response.is_success and media_type(response) != EVENTS):
+                    refused = response.is_client_error and response.status_code not in _PASSING
+                    if refused or (response.is_success and media_type(response) != EVENTS):
                         return
                     if response.is_success:
                         if place.opened:

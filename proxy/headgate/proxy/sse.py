@@ -4,7 +4,7 @@ The SDK's own client for it takes no answer above 1 MB and sends nothing more on
 ours; the handshake over it is the SDK's.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from mcp.shared.dispatcher import as_request_id
 from mcp.shared.exceptions import MCPError
 
 from headgate.proxy.connection import MAX_ANSWER, CallFailedError, Connection, Open, Opening, UnavailableError
-from headgate.proxy.http import client_of
+from headgate.proxy.http import client_of, secrets_of
 from headgate.proxy.http_body import Pauses, drained, events_of
 from headgate.proxy.http_failure import broken, failed_status
 from headgate.proxy.http_session import COURTESY_S
@@ -26,7 +26,6 @@ from headgate.proxy.messages import decoded
 from headgate.proxy.oauth.bearer import Bearer
 from headgate.proxy.oauth.ending import Ending
 from headgate.proxy.recall import FIRST_BYTE, RECALL
-from headgate.proxy.redact import secrets_in
 from headgate.proxy.rpc import LineClosedError, Rpc
 from headgate.proxy.session import SessionConnection, answered_with_error, line_closed, negotiated
 from headgate.proxy.target import HttpTarget
@@ -43,14 +42,14 @@ def sse_opener(
     @asynccontextmanager
     async def open_session(opening: Opening) -> AsyncGenerator[Connection]:
         rpc = Rpc()
-        secrets = secrets_in(target.headers)
+        secrets = secrets_of(target, bearer)
         async with client_of(target, concurrency, bearer) as client, anyio.create_task_group() as tasks:
-            line = _Line(client, rpc, tasks, answer_limit, Ending(rpc.close))
+            line = _Line(client, rpc, tasks, answer_limit, Ending(rpc.close), lambda: secrets_of(target, bearer))
             line.post_to = await tasks.start(line.listen, target.url)
             rpc.write, rpc.take_back = line.write, line.take_back
             try:
                 async with negotiated(rpc, opening, secrets) as (session, meta):
-                    yield SessionConnection(line.send, rpc.closed, meta, secrets, session)
+                    yield SessionConnection(line.send, rpc.closed, meta, line.secrets(), session)
             finally:
                 rpc.close("headgate has closed the session")
                 if bearer is not None:
@@ -92,6 +91,7 @@ class _Line:
     tasks: anyio.abc.TaskGroup
     answer_limit: int
     ending: Ending
+    secrets: Callable[[], frozenset[str]]
     post_to: httpx.URL = field(default_factory=httpx.URL)
     latest: _Posting | None = None
 
@@ -112,7 +112,7 @@ class _Line:
         except LineClosedError as closed:
             raise line_closed(closed) from None
         except MCPError as error:
-            raise answered_with_error(error) from None
+            raise answered_with_error(error, self.secrets()) from None
 
     def write(self, message: bytes) -> Slip:
         posting = self.latest = _Posting(message)

@@ -42,12 +42,14 @@ class OAuthClient:
 class HttpTarget:
     """An MCP server at a URL, over streamable HTTP or the legacy SSE transport."""
 
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     transport: Literal["streamable-http", "sse"] = "streamable-http"
     handshake: bool = False
     """Whether to speak the era of the handshake, though the server may know a newer one."""
     oauth: OAuthClient | None = None
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
+    """What of `url` must not be shown, such as a key that was filled in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,14 @@ def test_a_key_in_the_path_of_an_address_is_a_secret() -> None:
     assert target.hidden == {"bot12345"}
 
 
+def test_a_key_in_the_address_of_an_mcp_server_is_a_secret() -> None:
+    target = one_upstream("url = 'https://x/${P}/mcp?profile=all&key=${K}'", P="p-67890", K="k-12345").target
+
+    assert isinstance(target, HttpTarget)
+    assert target.hidden == {"p-67890", "k-12345"}
+    assert "12345" not in repr(target)
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [

@@ -22,6 +22,7 @@ _BESIDE = {
     "http": ("headers", "query", "openapi", "allow_private", "answer_limit"),
 }
 _SHORTEST_SECRET = 4
+_PARTS = re.compile(r"[/?&=]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -70,7 +71,9 @@ class TargetReader:
         if upstream.url is None:
             return None
         transport = upstream.transport or "streamable-http"
-        return HttpTarget(self._address("url", upstream.url), headers, transport, upstream.protocol is not None, oauth)
+        address = self._address("url", upstream.url)
+        hidden = _filled_in(address, upstream.url)
+        return HttpTarget(address, headers, transport, upstream.protocol is not None, oauth, hidden)
 
     def _oauth(self, headers: Mapping[str, str]) -> OAuthClient | None:
         table = self.upstream.oauth
@@ -183,8 +186,8 @@ class TargetReader:
 
 
 def _filled_in(address: str, written: str) -> frozenset[str]:
-    """The parts of the path of `address` in which a variable was filled in: some APIs have a key there."""
-    parts = set(address.split("/")[3:]) - set(written.split("/")[3:])
+    """The parts of the path and query of `address` in which a variable was filled in: some APIs have a key there."""
+    parts = set(_PARTS.split(address)[3:]) - set(_PARTS.split(written)[3:])
     return frozenset(part for part in parts if len(part) >= _SHORTEST_SECRET)
 
 
