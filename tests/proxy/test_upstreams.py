@@ -10,6 +10,7 @@ import pytest
 from tests.proxy.parts import all_at_once, answer, attempt, definition, turns
 from tests.virtual_time import in_virtual_time
 
+from headgate.proxy.attempt import Ahead, Attempt
 from headgate.proxy.connection import CallFailedError, Connection, Opening, UnavailableError
 from headgate.proxy.memory import MemoryUpstream
 from headgate.proxy.pins import Pins
@@ -186,35 +187,42 @@ async def test_patience_that_one_server_has_asked_for_is_none_that_the_next_one_
         assert now() - began < 1
 
 
-async def test_an_upstream_that_is_back_before_its_calls_have_ended_goes_on_under_its_limits() -> None:
-    busy = most = 0
+async def test_an_upstream_that_is_back_before_its_calls_have_ended_has_stayed() -> None:
+    busy = most = paid = 0
 
     async def pay(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        nonlocal busy, most
+        nonlocal busy, most, paid
         busy += 1
         most = max(most, busy)
         await asyncio.sleep(10)
         busy -= 1
-        return answer()
+        paid += 1
+        return answer(paid)
 
-    far = MemoryUpstream([definition("pay", "write")], {"pay": pay})
+    async def told(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return answer(paid)
+
+    far = MemoryUpstream([definition("pay", "write"), definition("told")], {"pay": pay, "told": told})
     rules = UpstreamRules()
     upstreams = Upstreams({"far": (rules, far.open)})
     async with upstreams.running():
         await upstreams.settled(5)
-        found = upstreams.catalogue.find("far__pay")
-        assert isinstance(found, Tool)
+        paying, asking = (upstreams.catalogue.find(f"far__{name}") for name in ("pay", "told"))
+        assert isinstance(paying, Tool)
+        assert isinstance(asking, Tool)
 
-        async def pay_again() -> Mapping[str, Any]:
+        async def go_and_come_back() -> Mapping[str, Any]:
             await asyncio.sleep(1)
             upstreams.become({})
             await asyncio.sleep(1)
             upstreams.become({"far": (rules, far.open)})
             await asyncio.sleep(1)
-            return await upstreams.call(attempt(found))
+            await upstreams.call(Attempt(asking, {}, 30.0, ahead=Ahead(60, lambda _ahead: None)))
+            return await upstreams.call(attempt(paying))
 
-        assert await all_at_once(upstreams.call(attempt(found)), pay_again) == [answer()] * 2
-        assert names(upstreams) == ["far__pay"]
+        assert await all_at_once(upstreams.call(attempt(paying)), go_and_come_back) == [answer(1), answer(2)]
+        assert await upstreams.call(Attempt(asking, {}, 30.0)) == answer(2), "what was read during a write is old"
+        assert names(upstreams) == ["far__pay", "far__told"]
     assert most == 1, "writes take turns"
 
 

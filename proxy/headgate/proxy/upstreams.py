@@ -39,7 +39,9 @@ class Upstreams:
         self._pins = pins or Pins()
         self._pins.replaced = self._relist
         self._limits: dict[str, Limits] = {}
-        """By upstream, of those that are gone too: one may be back before its calls have ended, or its tokens are."""
+        """By upstream, of those that are gone too: one may be back before its tokens are."""
+        self._leaving: dict[str, Upstream] = {}
+        """Those that are gone from the settings, and have calls to end."""
         self._upstreams = {name: self._made(name, *opener) for name, opener in openers.items()}
         self._owners: dict[Upstream, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -72,12 +74,12 @@ class Upstreams:
         """Be these upstreams from now on, in this order; no call under way is dropped for it.
 
         One that stays keeps its limits where they are, and its sessions too unless there is an opener for others. One
-        that is not among them ends once its calls have; where it comes back, it does so under its limits.
+        that is not among them ends once its calls have; where it is back before that, it has stayed.
         """
         before = dict(self._upstreams)
         self._upstreams.clear()
         for name, (rules, open_session) in openers.items():
-            upstream = before.pop(name, None)
+            upstream = before.pop(name, None) or self._leaving.pop(name, None)
             if upstream is not None:
                 upstream.obey(rules)
                 if open_session is not None:
@@ -90,8 +92,9 @@ class Upstreams:
                 raise ValueError(f'nothing opens the new upstream "{name}"')
             self._upstreams[name] = upstream
         if self._tasks is not None:
-            for upstream in before.values():
-                self._tasks.create_task(self._retire(upstream))
+            self._leaving |= before
+            for name, upstream in before.items():
+                self._tasks.create_task(self._retire(name, upstream))
         self._relist()
 
     def _made(self, name: str, rules: UpstreamRules, open_session: Open) -> Upstream:
@@ -101,10 +104,12 @@ class Upstreams:
         upstream.passing.clients = self.clients
         return upstream
 
-    async def _retire(self, upstream: Upstream) -> None:
+    async def _retire(self, name: str, upstream: Upstream) -> None:
         while upstream.calls:  # noqa: ASYNC110 - each call would pay for an event that hardly ever matters
             await asyncio.sleep(RETIRING_S)
-        self._close(upstream)
+        if self._leaving.get(name) is upstream:
+            del self._leaving[name]
+            self._close(upstream)
 
     def _close(self, upstream: Upstream) -> None:
         upstream.close()
