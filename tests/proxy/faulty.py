@@ -25,6 +25,7 @@ class Faulty:
     def __init__(self) -> None:
         self.sessions = 0
         self.known: set[str] = set()
+        self.session_name = "session"
         self.arrived: list[str] = []
         self.deleted = 0
         self.cancelled = asyncio.Event()
@@ -90,7 +91,7 @@ class Faulty:
         match method:
             case "initialize":
                 self.sessions += 1
-                name = f"session-{self.sessions}"
+                name = f"{self.session_name}-{self.sessions}"
                 self.known.add(name)
                 result: dict[str, Any] = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}}
                 server = {"serverInfo": {"name": "faulty", "version": "1"}}

@@ -19,6 +19,7 @@ from tests.upstreams.running import recorder_served
 
 from headgate.proxy.connection import CallFailedError, Connection, Open, Opening
 from headgate.proxy.http import http_opener
+from headgate.proxy.replica import reason_of
 from headgate.proxy.sse import sse_opener
 from headgate.proxy.target import HttpTarget
 from headgate.proxy.upstream import Upstream
@@ -191,6 +192,14 @@ async def test_calls_over_a_forgotten_session_go_on_over_a_new_one_and_none_runs
         assert answers == [{"content": []}] * 5
         assert server.sessions == 2
         assert server.arrived == ["ok"] * 6
+
+
+async def test_a_session_that_cannot_be_named_again_is_told() -> None:
+    async with faulty_server() as server:
+        server.session_name = "sitzung-für-headgate"
+        with pytest.raises(BaseExceptionGroup) as failed:
+            await opener(HttpTarget(server.url), 4)(Opening("far", lambda: None)).__aenter__()
+    assert reason_of(failed.value).endswith("its session ID is not ASCII, so it could not be sent back")
 
 
 async def test_a_tools_own_error_that_speaks_of_a_session_id_ends_no_session() -> None:

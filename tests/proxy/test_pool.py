@@ -1,15 +1,20 @@
 """Connections that are used again: by nobody who would be given what was left over of an earlier answer."""
 
 import asyncio
+import os
+import socket
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import struct
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpcore2 as httpcore
 import pytest
 from tests.proxy.certificate import certificate
 from tests.proxy.loops import on_each_loop
+from tests.proxy.parts import all_at_once
 
 from headgate.proxy.pool import Pool
 
@@ -81,6 +86,56 @@ async def test_what_is_left_over_in_a_record_of_tls_is_nobodys_either(tmp_path: 
     server = Server(OWN, OF_ANOTHER)
     async with listening(server, tls) as url, Pool(1, ssl.create_default_context(cafile=pem)) as pool:
         assert await asked(pool, url, 5) == [b"own"] * 5
+
+
+@on_each_loop
+async def test_what_is_no_tls_in_the_middle_of_it_is_a_connection_that_broke(tmp_path: Path) -> None:
+    async def spoil(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        os.write(writer.get_extra_info("socket").fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
+        await reader.read()
+        writer.close()
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem := certificate(tmp_path))
+    async with asyncio.timeout(10), await asyncio.start_server(spoil, "127.0.0.1", 0, ssl=tls) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with Pool(1, ssl.create_default_context(cafile=pem)) as pool:
+            with pytest.raises(httpcore.ReadError):
+                await pool.request("GET", url)
+
+
+@contextmanager
+def resetting() -> Generator[str]:
+    """A server that takes connections and resets each at once."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()
+
+        threads = [threading.Thread(target=serve) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(10)
+
+
+@on_each_loop
+async def test_a_connection_that_is_reset_as_soon_as_it_is_made_is_one_that_broke() -> None:
+    async def ask() -> None:
+        with suppress(httpcore.NetworkError, httpcore.RemoteProtocolError):
+            await pool.request("POST", url)
+
+    with resetting() as url:
+        async with asyncio.timeout(20), Pool(20) as pool:
+            for _ in range(30):
+                await all_at_once(*[ask for _ in range(20)])
 
 
 @on_each_loop

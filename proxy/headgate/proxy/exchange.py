@@ -60,7 +60,7 @@ class Exchanges:
                 if not response.is_success:
                     raise await self._refusal(response, identity)
                 if message["method"] == "initialize":
-                    self._session.identity = response.headers.get(SESSION_HEADER)
+                    self._session.identity = _sendable(response.headers.get(SESSION_HEADER))
                 answer = await self._answer_in(response, identity, place)
         except httpx.HTTPError as error:
             if not place.identity:
@@ -101,3 +101,11 @@ class Exchanges:
         if response.status_code not in BY_STATUS and "jsonrpc" in message and isinstance(message.get("error"), dict):
             return error_of(message["error"])
         return failed_status(response)
+
+
+def _sendable(session: str | None) -> str | None:
+    """An upstream's name for a session, which goes with each request from now on."""
+    if session is not None and not session.isascii():
+        words = "its session ID is not ASCII, so it could not be sent back"
+        raise CallFailedError("UPSTREAM_ERROR", words, sent=True)
+    return session

@@ -3,6 +3,7 @@
 import select
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 import httpcore2 as httpcore
@@ -77,8 +78,16 @@ class Network(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to `host`."""
-        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _Stream(stream, stream.get_extra_info("socket"))
+        stream = await self._inner.connect_tcp(host, port, timeout, local_address)
+        try:
+            connected = stream.get_extra_info("socket")
+            for option in socket_options or ():
+                connected.setsockopt(*option)
+        except (OSError, AttributeError) as broken:
+            # Its peer has ended it already; on uvloop it has no socket then.
+            await stream.aclose()
+            raise httpcore.ConnectError("the connection was ended as soon as it was made") from broken
+        return _Stream(stream, connected)
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -92,14 +101,20 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._inner = inner
         self._socket = socket
         self._poll = getattr(select, "poll", lambda: None)()  # Windows has none
-        if self._poll is not None:
+        if self._poll is not None and socket.fileno() >= 0:
             self._poll.register(socket.fileno(), select.POLLIN)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's own
-        return await self._inner.read(max_bytes, timeout)
+        try:
+            return await self._inner.read(max_bytes, timeout)
+        except ssl.SSLError as broken:  # the stream knows of those in a handshake only
+            raise httpcore.ReadError(str(broken)) from broken
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's own
-        await self._inner.write(buffer, timeout)
+        try:
+            await self._inner.write(buffer, timeout)
+        except ssl.SSLError as broken:
+            raise httpcore.WriteError(str(broken)) from broken
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -118,7 +133,9 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info != "is_readable":
-            return self._inner.get_extra_info(info)
+            with suppress(AttributeError):  # of a connection that is over, as above
+                return self._inner.get_extra_info(info)
+            return None
         if _read_ahead(self._inner):
             return True
         if self._poll is None:
