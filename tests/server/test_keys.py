@@ -33,6 +33,17 @@ async def test_the_same_batch_sent_again_gives_the_same_answers_and_makes_nothin
     assert made(shop) == ["a", "b", "c", "c"]
 
 
+async def test_a_key_for_each_item_says_that_nothing_was_made_again_only_if_that_is_so_for_all() -> None:
+    shop = Shop()
+    async with gate_with(shop=shop) as gate:
+        replies = [
+            by_id(await gate.batch([pay("a", idempotency_key="k", for_each=items)])) for items in ([1], [1], [1, 2], [])
+        ]
+
+    assert [reply["a"].get("replayed") for reply in replies] == [None, True, None, None]
+    assert made(shop) == ["a", "a"]
+
+
 async def test_a_client_that_times_out_and_sends_its_batch_again_joins_the_one_under_way() -> None:
     shop = Shop()
     async with gate_with(shop=shop) as gate:

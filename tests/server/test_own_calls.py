@@ -1,5 +1,6 @@
 """find_tools and get_result, and what is said of arguments that they do not take."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -65,6 +66,49 @@ async def test_a_result_cut_short_can_be_fetched_whole_in_pages() -> None:
     assert got == "0123456789" * 2_000
 
 
+async def test_an_image_that_was_not_there_in_time_is_fetched_with_its_result() -> None:
+    image = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
+    shop = Shop(results={"picture": {"content": [{"type": "text", "text": "a cat"}, image]}})
+    async with gate_with(shop=shop, answer_within_s=1) as gate, client_of(gate, "auto") as client:
+        late = {"id": "late", "tool": "picture", "depends_on": ["slow"]}
+        batch = (await gate.batch([look("slow", 5), {"id": "soon", "tool": "picture"}, late]))["batch_id"]
+        await asyncio.sleep(10)
+        whole = await client.call_tool("get_result", {"batch_id": batch})
+        alone = await client.call_tool("get_result", {"batch_id": batch, "id": "late"})
+        rest = await client.call_tool("get_result", {"batch_id": batch, "id": "late", "offset": 2})
+
+    assert whole.structured_content is not None
+    assert [result.get("content") for result in whole.structured_content["results"]] == [None, [1], [2]]
+    assert [block.type for block in whole.content] == ["text", "image", "image"]
+    assert alone.structured_content is not None
+    assert (alone.structured_content["data"], alone.structured_content["content"]) == ("a cat", [1])
+    assert [block.type for block in alone.content] == ["text", "image"]
+    assert [block.type for block in rest.content] == ["text"]
+
+
+async def test_an_option_that_is_null_is_one_that_was_left_out() -> None:
+    async with gate_with(shop=Shop()) as gate, client_of(gate, "auto") as client:
+        options = {"on_error": None, "timeout_s": None, "dry_run": None, "groups": None}
+        reply = await client.call_tool("batch_call", {"calls": [look("a")], **options})
+        assert reply.structured_content is not None
+        batch = reply.structured_content["batch_id"]
+        asked_for = {"batch_id": batch, "id": "a", "path": None, "offset": None, "limit": None}
+        page = await client.call_tool("get_result", asked_for)
+        found = await client.call_tool("find_tools", {"query": None, "limit": None})
+
+    assert reply.structured_content["outcome"] == "ok"
+    assert page.structured_content is not None
+    assert page.structured_content["data"] == {"tag": "a"}
+    assert not found.is_error
+
+
+async def test_where_there_is_no_room_for_tools_the_list_of_them_is_empty() -> None:
+    async with gate_with(shop=Shop(), reply_limit=100) as gate, client_of(gate, "auto") as client:
+        result = await client.call_tool("find_tools", {})
+
+    assert result.structured_content == {"tools": [], "of": 2}
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
@@ -84,11 +128,17 @@ async def test_arguments_that_do_not_fit_are_explained(tool: str, arguments: dic
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"id": "nope"}, 'no call "nope" in batch'), ({"id": "a", "path": "$["}, "$[")],
+    [
+        ({"id": "nope"}, 'no call "nope" in batch'),
+        ({"id": ""}, 'no call "" in batch'),
+        ({"id": f"each[{'9' * 5000}]"}, 'no call "each['),
+        ({"id": "each[0"}, 'no call "each[0" in batch'),
+        ({"id": "a", "path": "$["}, "$["),
+    ],
 )
 async def test_a_wrong_call_or_path_of_a_batch_is_explained(arguments: dict[str, str], words: str) -> None:
     async with gate_with(shop=Shop()) as gate, client_of(gate, "auto") as client:
-        batch = (await gate.batch([look("a")]))["batch_id"]
+        batch = (await gate.batch([look("a"), look("each", for_each=[1])]))["batch_id"]
         result = await client.call_tool("get_result", {"batch_id": batch, **arguments})
 
     assert result.is_error

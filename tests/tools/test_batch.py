@@ -131,6 +131,9 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
         ([{**T, "id": "a b"}], "an id is 1 to 64 characters of A-Z a-z 0-9 _ -"),
         ([{**T, "arguments": 5}], "input should be an object"),
         ({"calls": 3}, "input should be a list"),
+        ([{**T, "for_each": "abc"}], "for_each takes a list, or a reference to one"),
+        ([{**T, "select": 5}], "select takes a path, or a list of paths"),
+        ([{**T, "select": ["$", 5, 6]}], "select takes a path, or a list of paths"),
     ],
 )
 def test_what_is_wrong_is_said_in_the_words_of_a_request(raw: object, message: str) -> None:

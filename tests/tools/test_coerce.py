@@ -24,6 +24,7 @@ TEXT = json.dumps(ARGUMENTS)
         CALL,
         {"calls": CALL},
         {"calls": [{**CALL, "id": None, "timeout_s": None, "depends_on": None}]},
+        {"calls": [CALL], "on_error": None, "timeout_s": None, "dry_run": None, "groups": None},
         json.dumps({"calls": [CALL]}),
         json.dumps([CALL]),
         "  " + json.dumps(CALL),

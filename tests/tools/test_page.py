@@ -37,7 +37,7 @@ def test_the_pages_of_a_list_make_up_the_list(data: list[Any], spare: int, items
     assert items is None or all(len(page["data"]) <= items for page in found)
 
 
-@given(st.text(max_size=200), st.integers(8, 50))
+@given(st.text(max_size=200), st.integers(1, 50))
 def test_the_pages_of_a_text_make_up_the_text(data: str, limit: int) -> None:
     assert "".join(page["data"] for page in pages(data, limit)) == data
 

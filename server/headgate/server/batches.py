@@ -7,6 +7,7 @@ from typing import Any
 
 from headgate.proxy.driver import Driver
 from headgate.tools.budget import size_of
+from headgate.tools.compact import compact
 from headgate.tools.outcome import Answer, Outcome
 from headgate.tools.page import Page, page_of
 from headgate.tools.reply import Reply, reply_to
@@ -157,17 +158,32 @@ def _are_too_many(batches: int, limit: int, unlooked: int) -> bool:
     return beyond >= TRIMMED_AT_ONCE and unlooked >= max(TRIMMED_AT_ONCE, beyond // 5)
 
 
-def result_page(driver: Driver, call_id: str, page: Page, limit: int) -> dict[str, Any] | None:
-    """A part of one call's data, or of one item's (`ID[3]`), in at most about `limit` bytes; `None` for no such."""
-    name, bracket, number = call_id.removesuffix("]").partition("[")
+def result_page(driver: Driver, batch_id: str, call_id: str, page: Page, limit: int) -> Reply | None:
+    """A part of one call's data, or of one item's (`ID[3]`), in at most about `limit` bytes; `None` for no such.
+
+    Images, audio and resources come with the first part of the whole.
+    """
+    found = _outcome_of(driver, call_id)
+    if found is None:
+        return None
+    outcome = found[0]
+    body: dict[str, Any] = {"batch_id": batch_id, "id": call_id, **_page_of(outcome, page, limit)}
+    blocks: tuple[dict[str, Any], ...] = ()
+    if outcome is not None and isinstance(outcome.result, Answer) and page.begins:
+        blocks = outcome.result.blocks
+    if blocks:
+        body["content"] = list(range(1, len(blocks) + 1))
+    return Reply(body, compact(body).decode(), blocks)
+
+
+def _outcome_of(driver: Driver, call_id: str) -> tuple[Outcome | None] | None:
+    """What became of a call or of an item so far, in a tuple; `None` for no such."""
     for step, outcome in zip(driver.plan.steps, driver.outcomes, strict=True):
-        if step.call.id != name:
-            continue
-        if not bracket:
-            return {"id": call_id, **_page_of(outcome, page, limit)}
-        items = () if outcome is None or outcome.items is None else outcome.items
-        if number.isdecimal() and int(number) < len(items):
-            return {"id": call_id, **_page_of(items[int(number)], page, limit)}
+        if step.call.id == call_id:
+            return (outcome,)
+        if outcome is not None and outcome.items is not None and call_id.startswith(f"{step.call.id}["):
+            items = {f"{step.call.id}[{number}]": item for number, item in enumerate(outcome.items)}
+            return (items[call_id],) if call_id in items else None
     return None
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from headgate.server.switch import Switch
     from headgate.tools.outcome import Failure
     from headgate.tools.page import Page
+    from headgate.tools.reply import Reply
 
 FIRST_OPENING_S = 5.0
 """How long a request waits, right after the start, for upstreams of which nothing is known yet."""
@@ -248,9 +249,7 @@ class Gate:
     def _asks(self) -> bool:
         return self.settings.headgate.confirm_writes or self._upstreams.confirms
 
-    def result(
-        self, batch_id: str, call_id: str | None, page: "Page", caller: Caller = OPERATOR
-    ) -> dict[str, Any] | None:
+    def result(self, batch_id: str, call_id: str | None, page: "Page", caller: Caller = OPERATOR) -> "Reply | None":
         """What get_result gives: the whole reply, or a part of one call's data; `None` for an unknown id."""
         return self._runs.result(batch_id, call_id, page, caller)
 

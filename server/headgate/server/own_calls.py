@@ -113,6 +113,8 @@ async def find(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -> dict
     if not isinstance(kept, list):
         # Not even the best fits with its schema: better the names of all than the beginning of one.
         kept = cut([{"name": tool["name"], "class": tool["class"]} for tool in found], room).data
+    if not isinstance(kept, list):
+        kept = []  # there is hardly any room for a reply at all
     answer: dict[str, Any] = {"tools": kept, "of": len(recipes) + len(catalogue.tools)}
     down = [
         {"upstream": upstream.name, "state": upstream.state, "reason": upstream.reason}
@@ -130,9 +132,9 @@ async def get_result(gate: Gate, arguments: Mapping[str, Any], asking: Asking) -
     except BadPathError as bad:
         raise BadRequestError(str(bad)) from None
     if found is None:
-        what = f'no call "{asked.id}" in batch' if asked.id else "no batch"
+        what = "no batch" if asked.id is None else f'no call "{asked.id}" in batch'
         raise BadRequestError(f'there is {what} "{asked.batch_id}"; results are kept for the latest batches only')
-    return _answer(found)
+    return {"content": [{"type": "text", "text": found.text}, *found.blocks], "structuredContent": found.body}
 
 
 OWN_CALLS: Mapping[str, OwnCall] = {
@@ -150,7 +152,8 @@ def own_call(gate: Gate, name: str, caller: Caller) -> OwnCall:
 
 def _checked(model: type[Model], arguments: Mapping[str, Any]) -> Model:
     try:
-        return model.model_validate(arguments)
+        # Many clients send null for whatever they leave out.
+        return model.model_validate({name: value for name, value in arguments.items() if value is not None})
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False, include_context=False, include_input=False)
         faults = [f"{'.'.join(str(step) for step in error['loc'])}: {error['msg'].lower()}" for error in errors]

@@ -6,7 +6,7 @@ A gate loads this when it is first needed: no start has to wait for what plans a
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headgate.proxy.client import Client
 from headgate.proxy.driver import Driver
@@ -24,7 +24,7 @@ from headgate.tools.outcome import Failure
 from headgate.tools.page import Page
 from headgate.tools.plan import Plan, make_plan, writes_in
 from headgate.tools.refusal import Refusal
-from headgate.tools.reply import refused
+from headgate.tools.reply import Reply, refused
 from headgate.tools.splice import splice
 
 if TYPE_CHECKING:
@@ -122,16 +122,15 @@ class Runs:
         reply = reply_of(running.driver, running.batch_id, asyncio.get_running_loop().time(), limit)
         return BatchRun(running.batch_id, reply, running.driver)
 
-    def result(self, batch_id: str, call_id: str | None, page: Page, caller: Caller) -> dict[str, Any] | None:
+    def result(self, batch_id: str, call_id: str | None, page: Page, caller: Caller) -> Reply | None:
         """The whole reply, or a part of one call's data; `None` for an unknown id."""
         driver = self._kept.find(batch_id, caller.principal)
         if driver is None:
             return None
         limit = self._gate.settings.headgate.reply_limit
         if call_id is None:
-            return reply_of(driver, batch_id, asyncio.get_running_loop().time(), limit).body
-        found = result_page(driver, call_id, page, limit)
-        return None if found is None else {"batch_id": batch_id, **found}
+            return reply_of(driver, batch_id, asyncio.get_running_loop().time(), limit)
+        return result_page(driver, batch_id, call_id, page, limit)
 
     def running(self) -> list[Driver]:
         """The batches that have not ended."""

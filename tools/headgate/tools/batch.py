@@ -122,9 +122,27 @@ def _problems_of(invalid: ValidationError) -> list[Problem]:
     for error in errors:
         if error["type"] == "too_short" and len(errors) > 1:
             continue  # pydantic counts only the calls that were well formed
+        either = _of_several_shapes(error["loc"])
+        if either is not None:
+            problems += [either] if either not in problems else []
+            continue
         where = "".join(_step(step) for step in error["loc"]).removeprefix(".")
         problems.append(Problem("INVALID_REQUEST", where, _explained(error["type"], error["msg"], where)))
     return problems
+
+
+_SHAPES = {
+    "for_each": "for_each takes a list, or a reference to one",
+    "select": "select takes a path, or a list of paths",
+}
+
+
+def _of_several_shapes(place: tuple[int | str, ...]) -> Problem | None:
+    """What is wrong with a field that may have several shapes: pydantic tells it for each of them."""
+    if len(place) < 4 or place[0] != "calls" or place[2] not in _SHAPES:
+        return None
+    where = "".join(_step(step) for step in place[:3]).removeprefix(".")
+    return Problem("INVALID_REQUEST", where, _SHAPES[str(place[2])])
 
 
 def _step(step: int | str) -> str:

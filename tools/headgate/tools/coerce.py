@@ -9,6 +9,7 @@ from typing import Any, cast
 from headgate.tools.exact import exact
 
 _ARGUMENT_ALIASES = ("args", "params", "parameters", "input")
+_BATCH_OPTIONS = frozenset(("on_error", "timeout_s", "dry_run", "groups"))
 CALL_FIELDS = frozenset(
     (
         "tool",
@@ -34,6 +35,8 @@ def request_of(raw: object) -> object:
     request = dict(cast("Mapping[str, object]", value))
     if "calls" not in request:
         return {"calls": [call_of(request)]} if _names_a_tool(request) else request
+    if None in request.values():
+        request = {key: field for key, field in request.items() if field is not None or key not in _BATCH_OPTIONS}
     calls = _parsed(request["calls"])
     if isinstance(calls, Mapping) and _names_a_tool(cast("Mapping[str, object]", calls)):
         calls = cast("list[object]", [calls])

@@ -76,6 +76,7 @@ class Fan:
             now,
             min(started, default=None),
             max((outcome.queued_s for outcome in ended), default=0.0),
+            replayed=bool(ended) and all(outcome.replayed for outcome in ended),
             items=tuple(ended),
         )
 

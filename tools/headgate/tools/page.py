@@ -9,6 +9,9 @@ from pydantic_core import to_json
 from headgate.tools.budget import cut
 from headgate.tools.jsonpath import compile_path
 
+_LEAST_BYTES = 8
+"""Of a page, however small the limit: any character fits, so that whoever pages on comes to the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -17,6 +20,11 @@ class Page:
     path: str = "$"
     offset: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is the first of the pages of all that there is."""
+        return self.offset == 0 and self.path in ("$", "")
 
 
 def page_of(data: Any, page: Page, limit: int) -> dict[str, Any]:
@@ -38,7 +46,7 @@ def page_of(data: Any, page: Page, limit: int) -> dict[str, Any]:
         found = whole
     parts = cast("list[Any] | str", found)
     wanted = parts[page.offset : None if page.limit is None else page.offset + page.limit]
-    part = cut(wanted, limit).data
+    part = cut(wanted, max(limit, _LEAST_BYTES)).data
     if isinstance(part, str) and isinstance(wanted, list):
         # Not even one item fits: its text can be paged by naming it in the path.
         return {"data": part, "truncated": True, "offset": page.offset, "of": len(parts)}
