@@ -101,9 +101,9 @@ class _Keeper:
         return True
 
     def _say(self, what: str) -> None:
-        if what != self._said:
+        before, self._said = self._said, what  # first of all: the last writing begins while one before it may go on
+        if what != before:
             logger.warning("%s", what)
-        self._said = what
 
 
 def stamp_of(path: Path) -> Stamp | None:
