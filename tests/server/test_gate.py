@@ -236,3 +236,27 @@ async def test_what_is_raised_inside_the_gate_leaves_it_as_it_is(shop: Shop) -> 
 
     with pytest.raises(KeyError):
         await fail_inside()
+
+
+async def test_what_a_program_hands_over_is_the_json_that_it_stands_for(shop: Shop) -> None:
+    async with gate_with(shop=shop) as gate:
+        calls = (
+            look("a"),
+            {"tool": "look", "arguments": {"echo": ({"$from": "a"}, {1: "\ud83d"}, 2**70)}},
+        )
+        reply = await gate.batch(calls)
+        made = await gate.call("look", {"tag": "\ud83d"})
+
+    assert reply["results"][1]["data"]["echo"] == [{"tag": "a"}, {"1": "\ufffd"}, 2**70]
+    assert made["structuredContent"] == {"tag": "\ufffd"}
+
+
+async def test_what_json_has_no_form_for_is_refused_before_anything_runs(shop: Shop) -> None:
+    async with gate_with(shop=shop) as gate:
+        reply = await gate.batch([pay("a"), {"tool": "look", "arguments": {"echo": {1, 2}}}])
+        with pytest.raises(CallFailedError, match="this is not JSON") as failed:
+            await gate.call("look", {"tag": b"x"})
+
+    assert (reply["outcome"], reply["problems"][0]["code"]) == ("refused", "INVALID_REQUEST")
+    assert failed.value.code == "INVALID_ARGUMENTS"
+    assert shop.events == []

@@ -150,7 +150,7 @@ class Runs:
 
     def _batch_in(self, request: object) -> Batch | Refusal:
         settings = self._gate.settings.headgate
-        return request if isinstance(request, Batch) else parse_batch(request, max_calls=settings.max_calls)
+        return request if isinstance(request, Batch | Refusal) else parse_batch(request, max_calls=settings.max_calls)
 
     def _planned(self, batch: Batch, caller: Caller, *, reads_only: bool) -> Plan | Refusal:
         settings = self._gate.settings.headgate

@@ -256,3 +256,31 @@ async def test_every_tool_is_offered_in_the_shape_of_each_api() -> None:
     assert chat[-1]["function"]["parameters"]["type"] == "object"
     assert messages[-1]["input_schema"]["properties"] == {"a": {"type": "string"}}
     assert {one["type"] for one in [*chat, *responses]} == {"function"}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_half_an_emoji_in_a_models_call_is_a_character_that_is_not_known(shape: str) -> None:
+    shop = Shop()
+    async with gate_with(shop=shop) as gate:
+        results = await answers(
+            gate,
+            shape,
+            use("a", "shop__pay", {"tag": "first"}),
+            use("b", "shop__look", {"tag": "cut \ud83d"}),
+            use("c", "shop__l\ud83dk", {}),
+        )
+
+    assert [identity for identity, _ in results] == ["a", "b", "c"]
+    assert results[1][1] == '{"tag":"cut \ufffd"}'
+    assert "UNKNOWN_TOOL" in results[2][1]
+    assert "cut \ufffd starts" in shop.events
+
+
+async def test_arguments_that_json_has_no_form_for_fail_their_own_call() -> None:
+    async with gate_with(shop=Shop()) as gate:
+        wrong, right = await answers(
+            gate, "messages", use("a", "shop__look", {"tag": {1, 2}}), use("b", "shop__look", {"tag": "b"})
+        )
+
+    assert "the arguments are not valid JSON" in wrong[1]
+    assert right[1] == '{"tag":"b"}'

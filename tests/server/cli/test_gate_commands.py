@@ -241,6 +241,45 @@ def test_an_interrupt_ends_a_call_quietly(desk: Desk, record: Record) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell that closes streams is a thing of POSIX")
+@pytest.mark.parametrize(
+    ("argv", "closed", "code"),
+    [
+        (("call", "batch.json"), "<&-", 0),
+        (("call", "batch.json"), ">&-", 0),
+        (("call",), "<&-", 2),
+        (("serve",), ">&-", 0),
+        (("serve",), "<&- >&- 2>&-", 0),
+    ],
+)
+def test_streams_that_are_closed_from_the_start_keep_nothing_from_its_end(
+    desk: Desk, record: Record, argv: tuple[str, ...], closed: str, code: int
+) -> None:
+    desk.writes(desk.project / "batch.json", json.dumps([WRITE]))
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "headgate", *argv],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        cwd=desk.project,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+    assert ran.returncode == code
+    assert b"should not have happened" not in ran.stderr
+    assert len(record.starts()) == (1 if "batch.json" in argv else 0)
+
+
+@pytest.mark.usefixtures("record")
+def test_a_batch_of_an_editor_of_windows_is_read_and_one_in_another_encoding_is_told_of(desk: Desk) -> None:
+    batch = json.dumps([{**WAIT, "id": "ü"}], ensure_ascii=False)
+    (desk.project / "marked.json").write_text(batch, encoding="utf-8-sig")
+    (desk.project / "wide.json").write_text(batch, encoding="utf-16")
+
+    assert desk.start("plan", "marked.json").code == 5
+    assert desk.start("plan", "wide.json").err == "headgate: wide.json is not UTF-8 text: save it as UTF-8\n"
+
+
 @terminal
 @pytest.mark.usefixtures("record")
 def test_on_a_terminal_there_are_tables_and_a_bar(desk: Desk) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from headgate.tools.exact import exact
+from headgate.proxy.messages import parsed
+from headgate.server.as_json import as_json, as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,14 @@ class NotAnAnswerError(ValueError):
 
 def asked_call(identity: object, tool: object, arguments: object) -> AskedCall:
     """The call that a provider's `arguments`, an object or the JSON text of one, ask for."""
-    call_id, name = str(identity or ""), str(tool or "")
-    if isinstance(arguments, str):
-        try:
-            arguments = exact((arguments or "{}").encode())
-        except ValueError as wrong:
-            return AskedCall(call_id, name, {}, f"the arguments are not valid JSON: {wrong}")
+    call_id, name = str(identity or ""), as_text(str(tool or ""))
+    try:
+        if isinstance(arguments, str):
+            arguments = parsed(as_text(arguments or "{}").encode())
+        elif isinstance(arguments, Mapping):
+            arguments = as_json(dict(cast("Mapping[object, object]", arguments)))
+    except ValueError as wrong:
+        return AskedCall(call_id, name, {}, f"the arguments are not valid JSON: {wrong}")
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, Mapping):

@@ -9,6 +9,7 @@ import click
 from headgate.server.cli.fault import one_line, show_surprise, show_usage_error
 from headgate.server.cli.group import INTERRUPTED, Later, LazyGroup
 from headgate.server.cli.options import Options, shared_options
+from headgate.server.cli.streams import open_closed_streams
 
 _PACKAGE = "headgate.server.cli.commands"
 
@@ -32,6 +33,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and give its exit code."""
+    open_closed_streams()
     _spare_old_encodings()
     return _run(argv)
 

@@ -1,6 +1,7 @@
 """`headgate call` and `headgate plan`: one batch out of a file or stdin."""
 
 import asyncio
+import codecs
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -120,6 +121,9 @@ def _read(file: Path | None) -> object:
         raise Fault("give the batch as a FILE or on stdin, as in: headgate call batch.json")
     try:
         content = sys.stdin.buffer.read() if source == "stdin" else Path(source).read_bytes()
-        return exact(content)
+        # Some editors and shells begin a text with a byte order mark.
+        return exact(content.removeprefix(codecs.BOM_UTF8).decode().encode())
+    except UnicodeDecodeError:
+        raise Fault(f"{source} is not UTF-8 text: save it as UTF-8") from None
     except orjson.JSONDecodeError as wrong:
         raise Fault(f"{source} is not valid JSON: line {wrong.lineno}, column {wrong.colno}: {wrong.msg}") from None
