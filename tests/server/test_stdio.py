@@ -124,6 +124,19 @@ def test_a_request_that_cannot_be_read_is_answered_with_that(message: bytes, hea
     assert "nested too deeply" in answer["error"]["message"]
 
 
+@pytest.mark.parametrize("begins", [b"", b"\xef\xbb\xbf"], ids=["as it is", "with a byte order mark"])
+def test_half_an_emoji_in_a_request_is_a_character_that_is_not_known(begins: bytes, headgate: Lines) -> None:
+    headgate.ask(1, "recorder__wait", ms=0, tag="up")
+    headgate.send(
+        begins + json.dumps(call(2, "recorder__wait", ms=0, tag="cut \ud83d, whole \U0001f600")).encode() + b"\n"
+    )
+
+    answer = headgate.answer()
+
+    assert answer["id"] == 2
+    assert json.loads(answer["result"]["content"][0]["text"])["tag"] == "cut \ufffd, whole \U0001f600"
+
+
 def test_two_requests_in_flight_with_the_same_id_each_get_an_answer(headgate: Lines) -> None:
     headgate.ask(1, "recorder__wait", ms=0, tag="up")
     headgate.send(call(1, "recorder__wait", ms=300, tag="slow"), call(1, "recorder__wait", ms=0, tag="fast"))

@@ -65,9 +65,17 @@ def parsed(text: bytes) -> Any:
     try:
         return exact(text)
     except orjson.JSONDecodeError:
-        if len(text) > _MAX_MENDED or (b"\\ud" not in text and b"\\uD" not in text):
+        whole = mended(text)
+        if whole == text:
             raise
-        return exact(_HALF.sub(_whole, text))
+        return exact(whole)
+
+
+def mended(text: bytes) -> bytes:
+    """A JSON text, as long as it was, with U+FFFD for each half of a surrogate pair in it, unless it is too large."""
+    if len(text) > _MAX_MENDED or (b"\\ud" not in text and b"\\uD" not in text):
+        return text
+    return _HALF.sub(_whole, text)
 
 
 def _whole(match: re.Match[bytes]) -> bytes:

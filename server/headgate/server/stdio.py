@@ -19,7 +19,7 @@ from mcp.shared.dispatcher import as_request_id
 from mcp.shared.message import SessionMessage
 from pydantic_core import from_json
 
-from headgate.proxy.messages import decoded, encoded
+from headgate.proxy.messages import BYTE_ORDER_MARK, decoded, encoded, mended
 from headgate.server.lines import (
     MAX_LINE,
     LineSink,
@@ -190,7 +190,7 @@ class LinesIn(_Stream):
 
     def _message(self, line: bytes) -> SessionMessage | Exception:
         try:
-            message = _request_in(line) or types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            message = _message_in(line)
         except ValueError as malformed:
             self._refuse(line)
             return malformed
@@ -244,6 +244,23 @@ class LinesOut(_Stream):
         finally:
             self._unanswered.went_out(item.message)
             self._answered()
+
+
+def _message_in(line: bytes) -> types.JSONRPCMessage:
+    """The message that a line holds.
+
+    Raises:
+        ValueError: It is none.
+
+    """
+    try:
+        return _request_in(line) or types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        # A program in JavaScript sends half of an emoji where a model has cut one: no parser here takes that.
+        whole = mended(line.removeprefix(BYTE_ORDER_MARK))
+        if whole == line:
+            raise
+        return types.jsonrpc_message_adapter.validate_json(whole, by_name=False)
 
 
 def _request_in(line: bytes) -> types.JSONRPCRequest | None:

@@ -180,6 +180,42 @@ async def test_ten_clients_that_all_use_id_1_each_get_their_own_answer_every_tim
     report(f"{ROUNDS} answers to 10 clients in {time.perf_counter() - asked:.1f} s, each its own")
 
 
+async def test_of_requests_with_one_id_at_once_in_a_session_the_first_is_answered_and_the_others_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headgate.server.http.sessions.SETTLING_S", 0.1)
+    async with serving() as inside, httpx.AsyncClient(timeout=WAIT_S, headers=ACCEPT) as client:
+        hello = await client.post(inside.url, json=request(1, "initialize", INITIALIZE))
+        client.headers["mcp-session-id"] = hello.headers["mcp-session-id"]
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(client.post(inside.url, json=call(7, "shop__look", tag="first", s=2)))
+            while "first starts" not in inside.shop.events:  # noqa: ASYNC110 - it is in another's hands
+                await asyncio.sleep(0.01)
+            others = [await client.post(inside.url, json=call(number, "shop__look", tag="x")) for number in (7, "7")]
+        after = await client.post(inside.url, json=call(7, "shop__look", tag="after"))
+
+    assert answer_in(first.result())["result"]["structuredContent"] == {"tag": "first"}
+    assert [(other.status_code, answer_in(other)["error"]["code"]) for other in others] == [(400, -32600)] * 2
+    assert answer_in(after)["result"]["structuredContent"] == {"tag": "after"}
+    assert "x starts" not in inside.shop.events
+
+
+@pytest.mark.parametrize("how", ["in a session", "without one", "newer era"])
+async def test_half_an_emoji_in_a_request_is_a_character_that_is_not_known(how: str) -> None:
+    message = call(2, "shop__look", tag="cut \ud83d")
+    headers = {**ACCEPT, "content-type": "application/json"}
+    if how == "newer era":
+        message["params"]["_meta"] = NEW_ERA
+        headers |= {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "shop__look"}
+    async with serving() as inside, httpx.AsyncClient(timeout=WAIT_S, headers=headers) as client:
+        if how == "in a session":
+            hello = await client.post(inside.url, json=request(1, "initialize", INITIALIZE))
+            client.headers["mcp-session-id"] = hello.headers["mcp-session-id"]
+        answer = answer_in(await client.post(inside.url, content=json.dumps(message).encode()))
+
+    assert answer["result"]["structuredContent"] == {"tag": "cut \ufffd"}
+
+
 async def test_an_idle_client_that_was_let_go_reconnects_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgate.server.http.server.KEEP_ALIVE_S", 0.1)
     async with serving() as inside:

@@ -4,20 +4,31 @@ A session is what an upstream can ask its client over. It is opened by `initiali
 request of the older era that names none stands for itself.
 """
 
-import json
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
+import orjson
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.shared.dispatcher import as_request_id
 from mcp.shared.inbound import MCP_METHOD_HEADER
+from mcp_types import INVALID_REQUEST, RequestId
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
+
+from headgate.proxy.messages import mended
 
 IDLE_S = 1800.0
 """After that, a session is over of which nothing has been heard: many clients never say that they go."""
+
+SETTLING_S = 1.0
+"""How long a request may wait for one of the same id: its client has the answer before all is put away behind it."""
+_IN_USE = "a request with this id is still being answered: give each request of a session an id of its own"
 
 
 class Sessions:
@@ -38,6 +49,8 @@ class Sessions:
         self._asked = 0
         """Requests that are being answered."""
         self._closing = False
+        self._under_way: dict[tuple[str, str], asyncio.Event] = {}
+        """The requests of sessions that are being answered, by the session's id and theirs in the SDK's form."""
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
@@ -72,12 +85,13 @@ class Sessions:
         headers = {name.lower() for name, _ in scope["headers"]}
         if scope["method"] != "POST":
             await self._with(scope, receive, send)
-        elif MCP_SESSION_ID_HEADER.lower().encode() in headers:
-            await self._in_session(scope, receive, send)
+            return
+        taken = await self._body(receive)
+        if MCP_SESSION_ID_HEADER.lower().encode() in headers:
+            await self._in_session(taken, scope, receive, send)
         elif MCP_METHOD_HEADER.lower().encode() in headers:
-            await self._without(scope, receive, send)
+            await self._without(scope, _again(taken, receive), send)
         else:
-            taken = await self._body(receive)
             app = self._with if _opens_a_session(taken) else self._without
             await app(scope, _again(taken, receive), send)
 
@@ -89,17 +103,47 @@ class Sessions:
             finally:
                 self._standing.discard(stream)
 
-    async def _in_session(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request of a session. Where its client hangs up on it, it is cancelled: it could not be resumed."""
-        taken = await self._body(receive)
+    async def _in_session(self, taken: list[Message], scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of a session, unless one of its id is under way: the SDK would mix up their answers."""
+        request = _request_in(taken)
+        identity = as_request_id(request.get("id")) if "method" in request else None
+        if identity is None:
+            await self._with(scope, _again(taken, receive), send)
+            return
+        key = (Headers(scope=scope)[MCP_SESSION_ID_HEADER], str(identity))
+        if not await self._is_free(key):
+            error = {"code": INVALID_REQUEST, "message": _IN_USE}
+            answer = {"jsonrpc": "2.0", "id": identity, "error": error}
+            await JSONResponse(answer, 400)(scope, receive, send)
+            return
+        over = self._under_way[key] = asyncio.Event()
+        try:
+            await self._answered(identity, taken, scope, receive, send)
+        finally:
+            del self._under_way[key]
+            over.set()
+
+    async def _is_free(self, key: tuple[str, str]) -> bool:
+        """Whether no other request has that key, be it after a moment."""
+        try:
+            async with asyncio.timeout(SETTLING_S):
+                while key in self._under_way:
+                    await self._under_way[key].wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _answered(
+        self, identity: RequestId, taken: list[Message], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer it. Where its client hangs up on it, it is cancelled: it could not be resumed."""
         exchange = _Exchange(_again(taken, receive), send)
         await self._with(scope, exchange.receive, exchange.send)
-        request = _request_in(taken) if exchange.broken_off else {}
-        if "id" in request:
-            params = {"requestId": request["id"], "reason": "the client has gone"}
+        if exchange.broken_off:
+            params = {"requestId": identity, "reason": "the client has gone"}
             note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
             messages: list[Message] = [
-                {"type": "http.request", "body": json.dumps(note).encode()},
+                {"type": "http.request", "body": orjson.dumps(note)},
                 {"type": "http.disconnect"},
             ]
             headers = [header for header in scope["headers"] if header[0].lower() != b"content-length"]
@@ -113,7 +157,11 @@ class Sessions:
             taken.append(await receive())
             more = taken[-1]["type"] == "http.request" and taken[-1].get("more_body", False)
             size += len(taken[-1].get("body", b""))
-        return taken
+        if size > self._limit or taken[-1]["type"] != "http.request":
+            return taken
+        body = _body_of(taken)
+        whole = mended(body)
+        return taken if whole == body else [{"type": "http.request", "body": whole}]
 
 
 class _Exchange:
@@ -149,14 +197,18 @@ def _opens_a_session(taken: list[Message]) -> bool:
 
 def _request_in(taken: list[Message], holding: bytes = b"") -> dict[str, Any]:
     """The request in a body that holds these bytes; nothing where there is none."""
-    body = b"".join(message.get("body", b"") for message in taken)
+    body = _body_of(taken)
     if holding not in body:
         return {}
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return {}
     return cast("dict[str, Any]", request) if isinstance(request, dict) else {}
+
+
+def _body_of(taken: list[Message]) -> bytes:
+    return b"".join(message.get("body", b"") for message in taken)
 
 
 def _again(taken: list[Message], receive: Receive) -> Receive:
