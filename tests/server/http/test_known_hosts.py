@@ -8,7 +8,9 @@ from headgate.server.http.known_hosts import known_names
 from headgate.server.settings.serve import ServeSettings
 
 LIST = request(1, "tools/list", {})
-SERVE = ServeSettings(hosts=("gate.example", "exact.example:8443"), origins=("https://app.example",), no_auth=True)
+SERVE = ServeSettings(
+    hosts=("gate.example", "exact.example:8443", "Named.Example"), origins=("https://app.example",), no_auth=True
+)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ SERVE = ServeSettings(hosts=("gate.example", "exact.example:8443"), origins=("ht
         ({"host": "gate.example"}, 200),
         ({"host": "gate.example:8443"}, 200),
         ({"host": "exact.example:8443"}, 200),
+        ({"host": "Gate.EXAMPLE:8443"}, 200),
+        ({"host": "named.example"}, 200),
         ({"host": "exact.example"}, 421),
         ({"host": "evil.example"}, 421),
         ({"host": "gate.example.evil.example"}, 421),
@@ -48,6 +52,8 @@ def test_a_server_bound_to_every_address_goes_by_the_names_it_was_given_alone() 
         "gate.example",
         "gate.example:*",
         "exact.example:8443",
+        "named.example",
+        "named.example:*",
     ]
 
 

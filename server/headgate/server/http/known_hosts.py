@@ -34,7 +34,7 @@ def known_names(serve: ServeSettings, host: str, port: int) -> TransportSecurity
     """
     own = LOOPBACK if host in LOOPBACK or host == "::1" else () if host in _UNLOCKED else (host,)
     names = [f"{name}:{port}" for name in own] + ([*own] if port == _HTTP_PORT else [])
-    for name in serve.hosts:
+    for name in map(str.lower, serve.hosts):
         names += [name] if _has_port(name) else [name, f"{name}:*"]
     origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
     return TransportSecuritySettings(allowed_hosts=names, allowed_origins=[*origins, *serve.origins])
@@ -55,7 +55,9 @@ class KnownHosts:
         if scope["type"] != "http" or scope["path"] in self._without_host:
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
+        # Names of hosts are the same in capitals.
+        headers = [(name, value.lower() if name == b"host" else value) for name, value in scope["headers"]]
+        request = Request({**scope, "headers": headers})
         refused = await self._check.validate_request(request)
         if refused is None:
             await self._app(scope, receive, send)
