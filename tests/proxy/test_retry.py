@@ -1,7 +1,10 @@
 """Calls that are made again when they fail: which, how often, when, and on whose time. In virtual time."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -64,6 +67,28 @@ async def test_a_read_that_fails_in_passing_is_made_again_and_answers() -> None:
 
     assert sending.attempts == 3
     assert [round(later, 3) for later in sink.stamps] == [0.0, 0.2, 0.6]
+
+
+class Body:
+    """What a frame may hold, such as the part of an answer that has come in."""
+
+
+@pytest.mark.parametrize("transient", [False, True])
+async def test_what_a_call_held_that_failed_for_good_goes_with_it(transient: bool) -> None:  # noqa: FBT001 - a case
+    bodies: list[weakref.ref[Body]] = []
+
+    async def send(_sending: Attempt) -> Mapping[str, Any]:
+        body = Body()
+        bodies.append(weakref.ref(body))
+        raise broken(transient=transient)
+
+    gc.disable()
+    try:
+        with suppress(CallFailedError):
+            await call_path(Limits(UpstreamRules(), "up", lambda: 1.0), send)(attempt())
+        assert [body() for body in bodies] == [None] * (3 if transient else 1)
+    finally:
+        gc.enable()
 
 
 async def test_the_wait_is_chance() -> None:

@@ -128,19 +128,8 @@ class _Way:
         self._over(attempt)
 
     async def call(self, attempt: Attempt) -> Mapping[str, Any]:
-        limits, circuit, first = self._limits, self._circuit, attempt.first
-        loop = asyncio.get_running_loop()
-        if first is None:
-            if not circuit.breaker.closed:
-                circuit.check()
-            if not limits.entered(attempt):
-                await limits.enter(attempt)
-            limits.retries.budget.deposit()
-            began_at = attempt.started_at = loop.time()
-            clock = asyncio.timeout_at(began_at + attempt.timeout_s)
-        else:
-            began_at = first.began_at
-            clock = asyncio.timeout_at(first.when())
+        circuit, loop = self._circuit, asyncio.get_running_loop()
+        began_at, clock = await self._started(attempt)
         attempt.clock = clock
         seen = False
         try:
@@ -155,7 +144,9 @@ class _Way:
                         seen = attempt.sent = failed.sent = failed.sent or seen
                         attempt.in_doubt |= seen
                         attempt.tried |= failed.sent or failed.code == "RATE_LIMITED"
-                        await self._prepare_another(attempt, failed)
+                        # Raised here: a frame that is in the traceback of what it was given keeps all frames alive.
+                        if not await self._may_try_again(attempt, failed):
+                            raise
                         began_at = loop.time()
                     else:
                         self._answered(attempt, began_at, loop.time())
@@ -169,6 +160,19 @@ class _Way:
         finally:
             self._over(attempt)
 
+    async def _started(self, attempt: Attempt) -> tuple[float, asyncio.Timeout]:
+        """See a call to the start of its clock: when that is, and the clock."""
+        limits, first = self._limits, attempt.first
+        if first is not None:
+            return first.began_at, asyncio.timeout_at(first.when())
+        if not self._circuit.breaker.closed:
+            self._circuit.check()
+        if not limits.entered(attempt):
+            await limits.enter(attempt)
+        limits.retries.budget.deposit()
+        began_at = attempt.started_at = asyncio.get_running_loop().time()
+        return began_at, asyncio.timeout_at(began_at + attempt.timeout_s)
+
     def _answered(self, attempt: Attempt, began_at: float, now: float) -> None:
         self._circuit.answered(attempt, now)
         self._limits.durations.note(attempt.tool.name, now - began_at)
@@ -178,8 +182,15 @@ class _Way:
         if not self._circuit.breaker.closed:
             self._circuit.left(attempt)
 
-    async def _line_up_again(self, attempt: Attempt, came: SessionCameError) -> None:
-        """Wait for permits and a token once more: calls that have waited for a session must not go out together."""
+    async def _line_up_again(self, attempt: Attempt, came: SessionCameError) -> bool:
+        """Wait for permits and a token once more: calls that have waited for a session must not go out together.
+
+        Whether there were any for one that has been seen.
+
+        Raises:
+            TurnedAwayError: There were none, and nothing of it has been sent.
+
+        """
         limits, clock = self._limits, attempt.clock
         limits.leave(attempt)
         if not came.spent:
@@ -189,32 +200,35 @@ class _Way:
             attempt.started_at = None
         try:
             await limits.enter(attempt)
-        except TurnedAwayError as turned_away:
-            raise (came if came.sent else turned_away) from None
+        except TurnedAwayError:
+            if came.sent:
+                return False
+            raise
         if clock is not None and not came.sent:
             attempt.started_at = asyncio.get_running_loop().time()
             clock.reschedule(attempt.started_at + attempt.timeout_s)
+        return True
 
-    async def _prepare_another(self, attempt: Attempt, failed: CallFailedError) -> None:
-        """Wait until the call may be made again; where it may not, `failed` is raised."""
+    async def _may_try_again(self, attempt: Attempt, failed: CallFailedError) -> bool:
+        """Wait until a call that has failed may be made again; whether it may."""
         if isinstance(failed, SessionCameError):
-            await self._line_up_again(attempt, failed)
-            return
+            return await self._line_up_again(attempt, failed)
         limits, breaker, now = self._limits, self._circuit.breaker, asyncio.get_running_loop().time()
         if failed.transient and failed.retry_after_s is not None:
             limits.pause(failed.retry_after_s)
         wait_s = limits.retries.wait_s(attempt, failed, now, self._left_s(attempt, now)) if breaker.closed else None
         if wait_s is None:
-            raise failed
+            return False
         limits.leave(attempt)
         await asyncio.sleep(wait_s)
         try:
             await limits.enter(attempt)
         except TurnedAwayError:
-            raise failed from None
+            return False
         if not breaker.closed:
-            raise failed
+            return False
         attempt.attempts += 1
+        return True
 
     def _left_s(self, attempt: Attempt, now: float) -> float:
         """Seconds that an attempt to come could begin in and still be answered, if it takes as long as usual."""
