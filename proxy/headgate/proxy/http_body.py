@@ -17,6 +17,8 @@ ENCODINGS = "gzip, deflate"
 """What upstreams are told that we decompress; another encoding is refused."""
 _KNOWN = frozenset(("gzip", "x-gzip", "deflate"))
 _SHORT = 64 * 1024
+_PART = 64 * 1024
+"""Bytes of a body that are kept as one: a single buffer that grows to megabytes is copied again and again."""
 _PATIENCE_S = 1.0
 _SLICE = 4 * 1024
 """Bytes of events that are looked at before it is asked whether that is too much: they can be as many blank lines."""
@@ -39,13 +41,18 @@ async def whole_body(response: httpx.Response, limit: int) -> bytes:
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > 15 or int(declared) > limit):
         raise too_large(limit)
-    body = bytearray()  # of a list of its parts, as small as they may be, each would take ten times its size
+    parts: list[bytes] = []
+    size, latest = 0, bytearray()  # of pieces of a few bytes each a list would take ten times their size
     async with aclosing(_pieces(response, limit)) as pieces:
         async for piece in pieces:
-            body += piece
-            if len(body) > limit:
+            size += len(piece)
+            if size > limit:
                 raise too_large(limit)
-    return bytes(body)
+            latest += piece
+            if len(latest) >= _PART:
+                parts.append(bytes(latest))
+                latest.clear()
+    return b"".join((*parts, latest))
 
 
 async def drained(response: httpx.Response) -> bytes:
